@@ -1,0 +1,182 @@
+"""Settings, from environment variables; every one has a working default outside production.
+
+README.md has the table of variables.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sagaproject import config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+_env = config.Environment(os.environ)
+STATE_DIR = Path(_env.text("SAGA_STATE_DIR", str(BASE_DIR / ".state")))
+ENVIRONMENT = _env.choice(
+    "SAGA_ENV", _env.text("NODE_ENV", "development"), ("development", "production", "test")
+)
+_production = ENVIRONMENT == "production"
+
+SECRET_KEY = config.secret_key(_env, STATE_DIR, production=_production)
+DEBUG = False
+PORT = _env.whole("PORT", 3000, least=1, most=65535)
+ALLOWED_HOSTS = _env.text("ALLOWED_HOSTS", "*").split(",")
+CSRF_TRUSTED_ORIGINS = [o for o in _env.text("CSRF_TRUSTED_ORIGINS").split(",") if o]
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "sagas",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "sagas.api.middleware.RequestIdMiddleware",
+    "sagas.api.middleware.ProblemMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "sagaproject.urls"
+WSGI_APPLICATION = "sagaproject.wsgi.application"
+APPEND_SLASH = True  # for the admin; API paths have no trailing slash and get no redirect
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": config.database(_env, STATE_DIR)}
+_postgresql = "postgresql" in DATABASES["default"]["ENGINE"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = config.redis_url(_env)
+config.check_pair(_env, postgresql=_postgresql, redis=bool(REDIS_URL))
+if REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            # Apart from the broker where wanted: a full cache may evict, messages may not.
+            "LOCATION": _env.text("REDIS_CACHE_URL", REDIS_URL),
+            "KEY_PREFIX": "saga",
+            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},
+        }
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [BASE_DIR / "sagas" / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = _env.whole("SAGA_MAX_BODY_BYTES", 1_048_576, least=1024)
+
+# Sagas. Durations are in seconds here; variables that end in _MS are in milliseconds.
+SAGA_EXECUTORS = [
+    name.strip()
+    for name in _env.text("SAGA_EXECUTORS", "executors.purchase,executors.returns").split(",")
+    if name.strip()
+]
+SAGA_PARTICIPANTS = config.participants(_env, production=_production)
+SAGA_RETRY = {
+    "max_retries": _env.whole("SAGA_MAX_RETRIES", 3, most=100),
+    "delay": _env.number("SAGA_RETRY_DELAY_MS", 1000) / 1000,
+    "multiplier": _env.number("SAGA_BACKOFF_MULTIPLIER", 2, least=1, most=100),
+    "max_delay": _env.number("SAGA_MAX_RETRY_DELAY_MS", 300_000) / 1000,
+}
+SAGA_BREAKER = {
+    "threshold": _env.whole("SAGA_FAILURE_THRESHOLD", 5, least=1),
+    "window": _env.number("SAGA_MONITORING_PERIOD_MS", 60_000, least=1) / 1000,
+    "recovery": _env.number("SAGA_RECOVERY_TIMEOUT_MS", 30_000, least=1) / 1000,
+}
+SAGA_CALL_TIMEOUT = _env.number("SAGA_CALL_TIMEOUT_MS", 5000, least=1) / 1000
+SAGA_LEASE = _env.number("SAGA_LEASE_MS", 8000, least=100) / 1000
+SAGA_SWEEP_INTERVAL = _env.number("SAGA_SWEEP_INTERVAL_MS", 1000, least=10) / 1000
+SAGA_PARK = _env.number("SAGA_PARK_MS", 30_000, least=100) / 1000
+SAGA_MAX_ANSWER_BYTES = _env.whole("SAGA_MAX_ANSWER_BYTES", 1_048_576, least=1)
+SAGA_WORKER_PROCESSES = _env.whole("SAGA_WORKER_PROCESSES", 2, least=1, most=64)
+SAGA_WORKER_THREADS = _env.whole("SAGA_WORKER_THREADS", 8, least=1, most=256)
+SAGA_API_PROCESSES = _env.whole("SAGA_API_PROCESSES", 2, least=1, most=64)
+SAGA_API_THREADS = _env.whole("SAGA_API_THREADS", 8, least=1, most=256)
+SAGA_MAX_WAIT = _env.whole("SAGA_MAX_WAIT_S", 60, least=0, most=300)
+SAGA_SHARED_STATE = bool(REDIS_URL)
+SAGA_CONFIG_PROBLEMS = _env.problems
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["sagas.api.parsers.StrictJSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["sagas.api.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "sagas.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Saga orchestrator",
+    "DESCRIPTION": "Runs distributed transactions over HTTP microservices as sagas.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "SagaStatus": "sagas.api.serializers.SAGA_STATUSES",
+        "StepStatus": "sagas.api.serializers.STEP_STATUSES",
+    },
+}
+
+PROMETHEUS_EXPORT_MIGRATIONS = False
+
+LOG_LEVEL = _env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "warn", "error"))
+LOG_FORMAT = _env.choice("LOG_FORMAT", "json", ("json", "text"))
+LOGGING_CONFIG = "sagaproject.logs.configure"
+LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
+
+UNFOLD = {"SITE_TITLE": "Saga orchestrator", "SITE_HEADER": "Saga orchestrator"}

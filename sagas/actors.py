@@ -1,0 +1,87 @@
+"""The Dramatiq actor that drives sagas, and what a worker process runs beside it.
+
+A message carries a saga's id and nothing else, and is only a hint: it may be lost, doubled,
+late or out of order. What to do, and whether to do anything, is read from the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import Event
+from uuid import UUID
+
+import dramatiq
+from django.conf import settings
+from django.db import close_old_connections
+
+from sagas import runtime, services
+from sagas.broker import QUEUE, backlog, broker
+from sagas.engine.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+stopping = Event()
+
+
+@dramatiq.actor(queue_name=QUEUE)
+def drive_saga(saga_id: str) -> None:
+    """Run the due action or compensation of a saga, and those that follow it."""
+    services.drive(UUID(saga_id), stopping.is_set)
+
+
+def wake(saga_id: UUID) -> None:
+    """Tell a worker that the saga is due. Raises if the broker is away."""
+    drive_saga.send(str(saga_id))
+
+
+class Connections(dramatiq.Middleware):
+    """Gives database connections back after each message, and drops broken ones."""
+
+    def before_process_message(self, broker: dramatiq.Broker, message: object) -> None:
+        close_old_connections()
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,
+        message: object,
+        *,
+        result: object = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        close_old_connections()
+        if exception is not None:
+            logger.error("a message failed; the sweeper looks after its saga", exc_info=exception)
+
+    after_skip_message = after_process_message
+
+
+class Sweeping(dramatiq.Middleware):
+    """Runs a sweeper in every worker process, and stops it with the worker."""
+
+    def __init__(self) -> None:
+        self._sweeper: Sweeper | None = None
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        stopping.clear()
+        self._sweeper = Sweeper(
+            wake=wake,
+            drive=lambda saga_id: services.drive(saga_id, stopping.is_set),
+            backlog=backlog,
+            interval=settings.SAGA_SWEEP_INTERVAL,
+        )
+        self._sweeper.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        # Calls in flight are finished, and their sagas handed back to the other workers.
+        stopping.set()
+        if self._sweeper is not None:
+            self._sweeper.stop()
+
+
+def connect() -> None:
+    """Have every transition that makes a saga due wake a worker."""
+    runtime.wake_with(wake)
+
+
+broker.add_middleware(Connections())
+broker.add_middleware(Sweeping())

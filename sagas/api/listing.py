@@ -1,0 +1,74 @@
+"""The list's query: filters, order and pages, validated before they reach the database."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from rest_framework import serializers
+
+from executors.fields import StrictSerializer
+from sagas.api.serializers import SAGA_STATUSES, SagaSummarySerializer
+from sagas.models import Saga
+
+MAX_LIMIT = 200
+MAX_OFFSET = 1_000_000
+
+_ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at")
+
+
+class ListQuery(StrictSerializer):
+    """The query parameters of the list."""
+
+    status = serializers.ChoiceField(choices=SAGA_STATUSES, required=False)
+    type = serializers.CharField(max_length=100, required=False)
+    created_after = serializers.DateTimeField(required=False, help_text="At or after.")
+    created_before = serializers.DateTimeField(required=False, help_text="Before.")
+    search = serializers.CharField(
+        max_length=100,
+        required=False,
+        help_text="A saga's id, or the start of a type, a current step or a reason.",
+    )
+    ordering = serializers.ChoiceField(choices=_ORDERS, default="-created_at")
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=50)
+    offset = serializers.IntegerField(min_value=0, max_value=MAX_OFFSET, default=0)
+
+
+class PageSerializer(serializers.Serializer[Any]):
+    """One page of sagas."""
+
+    count = serializers.IntegerField(help_text="How many sagas match.")
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+    results = SagaSummarySerializer(many=True)
+
+
+def matching(query: dict[str, Any]) -> QuerySet[Saga]:
+    """The sagas that the validated query asks for, in its order."""
+    sagas = Saga.objects.all()
+    for name, lookup in (
+        ("status", "status"),
+        ("type", "type"),
+        ("created_after", "created_at__gte"),
+        ("created_before", "created_at__lt"),
+    ):
+        if name in query:
+            sagas = sagas.filter(**{lookup: query[name]})
+    if "search" in query:
+        sagas = sagas.filter(_search(query["search"]))
+    order = query["ordering"]
+    # Ids grow with time, so the primary key serves the usual order.
+    order = {"created_at": "id", "-created_at": "-id"}.get(order, order)
+    return sagas.order_by(order, "id") if "id" not in order else sagas.order_by(order)
+
+
+def _search(text: str) -> Q:
+    try:
+        return Q(pk=UUID(text))
+    except ValueError:
+        return (
+            Q(type__istartswith=text)
+            | Q(current_step__istartswith=text)
+            | Q(reason__istartswith=text)
+        )

@@ -1,0 +1,56 @@
+"""What every request passes: a request id, and problem documents for what fails outside DRF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponseBase
+from structlog.contextvars import bound_contextvars
+
+from sagas.api import problems
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestIdMiddleware:
+    """Gives each request an id, its own X-Request-Id if that is sane, for logs and answer."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        with bound_contextvars(request_id=request_id):
+            answer = self._get_response(request)
+        answer["X-Request-Id"] = request_id
+        return answer
+
+
+class ProblemMiddleware:
+    """Answers what goes wrong outside the API's views, such as in a session, as they do."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        # PostgreSQL's text knows no NUL; left alone, a filter with one ends in an error there.
+        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path:
+            return problems.response(400, "The character U+0000 is not allowed in an address.")
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """The answer to an exception of a view that DRF did not see."""
+        if isinstance(error, RequestDataTooBig):
+            return problems.response(413, "The body is too large.")
+        if isinstance(error, OperationalError | InterfaceError):
+            answer = problems.response(503, "The database is away.")
+            answer["Retry-After"] = problems.RETRY_AFTER
+            return answer
+        return None

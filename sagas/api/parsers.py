@@ -1,0 +1,49 @@
+"""Reading request bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import BaseParser
+
+from sagas.domain import strictjson
+
+
+class TooLarge(APIException):
+    """The body has more bytes than are allowed."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+    default_code = "too_large"
+
+
+class StrictJSONParser(BaseParser):
+    """JSON that says one thing only and that the database can hold."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The value of the body. Raises ParseError or TooLarge."""
+        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise TooLarge
+        try:
+            return strictjson.loads(body)
+        except ValueError as error:
+            raise ParseError(f"The body is not usable JSON: {error}.") from error
+
+
+class CurlJSONParser(StrictJSONParser):
+    """JSON under the media type that `curl -d` sends unless told otherwise."""
+
+    media_type = "application/x-www-form-urlencoded"

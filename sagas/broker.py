@@ -1,0 +1,43 @@
+"""The Dramatiq broker: Redis where there is one, else in this process."""
+
+from __future__ import annotations
+
+import dramatiq
+from django.conf import settings
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+
+QUEUE = "sagas"
+
+
+def _set_up() -> dramatiq.Broker:
+    """Make the broker of this process, before any actor is declared.
+
+    Retries are the engine's, recorded in the database; so no middleware that repeats, delays
+    or expires messages is used.
+    """
+    if settings.REDIS_URL:
+        broker: dramatiq.Broker = RedisBroker(
+            url=settings.REDIS_URL,
+            middleware=[],
+            namespace="dramatiq-saga",
+            # A worker that dies holds messages; the sweeper does not wait for them.
+            heartbeat_timeout=10_000,
+            socket_connect_timeout=0.5,
+            socket_timeout=2,
+        )
+    else:
+        broker = StubBroker(middleware=[])
+    dramatiq.set_broker(broker)
+    return broker
+
+
+broker = _set_up()
+
+
+def backlog() -> int:
+    """Messages that wait for a worker. Raises if the broker is away."""
+    if isinstance(broker, StubBroker):
+        return broker.queues[QUEUE].qsize()
+    assert isinstance(broker, RedisBroker)
+    return int(broker.do_qsize(QUEUE))

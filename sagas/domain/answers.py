@@ -1,0 +1,163 @@
+"""What an outcome, or the loss of one, means for a saga."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TypedDict
+
+from sagas.domain import attempts as at
+from sagas.domain import events as ev
+from sagas.domain import triggers as tr
+from sagas.domain.outcome import Outcome, Verdict
+from sagas.domain.rules import Decision
+from sagas.domain.state import CallKind, Effect, Json, StepState
+
+ASKED_FOR = "compensation was asked for"
+
+
+def answered(
+    d: Decision, step: StepState, call: CallKind, trigger: tr.Answer
+) -> Iterator[ev.Event]:
+    """Record the outcome of the call and what it means for the saga's direction."""
+    outcome, attempt = trigger.outcome, step.attempts_of(call)
+    match outcome.verdict:
+        case Verdict.SUCCEEDED:
+            yield d.record(
+                at.AttemptSucceeded(
+                    step=step.name,
+                    call=call,
+                    attempt=attempt,
+                    output=outcome.output,
+                    **_sent(step, call, outcome),
+                )
+            )
+            if d.state.cancel_requested:
+                yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+        case Verdict.REFUSED:
+            yield d.record(
+                at.AttemptRefused(
+                    step=step.name,
+                    call=call,
+                    attempt=attempt,
+                    error=outcome.error,
+                    **_sent(step, call, outcome),
+                )
+            )
+            yield from _give_up(d, step.name, call, "was refused")
+        case Verdict.NOT_APPLIED | Verdict.IN_DOUBT:
+            yield from _lost(d, step, call, trigger)
+        case Verdict.NOT_SENT:
+            yield from _held(d, step, call, outcome)
+        case Verdict.BROKEN:
+            yield d.record(
+                at.AttemptBroken(step=step.name, call=call, attempt=attempt, error=outcome.error)
+            )
+            if d.state.cancel_requested:
+                yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+            else:
+                yield d.record(ev.SagaFailed(reason=f"{step.name}: {outcome.error}"))
+
+
+def _lost(d: Decision, step: StepState, call: CallKind, trigger: tr.Answer) -> Iterator[ev.Event]:
+    """An attempt without a usable answer: wait and try again, or give the step up."""
+    outcome, attempt = trigger.outcome, step.attempts_of(call)
+    in_doubt = outcome.verdict is Verdict.IN_DOUBT
+    policy = d.definition.step(step.name).retry
+    wait = policy.wait_after(attempt, spread=trigger.spread, retry_after=outcome.retry_after)
+    why = _why_stop(d, step, attempt, in_doubt)
+    pivot_in_doubt = in_doubt and step.name == d.definition.pivot
+    retry_at = d.now + wait if pivot_in_doubt else d.wake_at(wait)
+    yield d.record(
+        at.AttemptFailed(
+            step=step.name,
+            call=call,
+            attempt=attempt,
+            error=outcome.error,
+            in_doubt=in_doubt,
+            retry_at=None if why else retry_at,
+            **_sent(step, call, outcome),
+        )
+    )
+    if why:
+        yield from _give_up(d, step.name, call, why)
+
+
+def _why_stop(d: Decision, step: StepState, attempt: int, in_doubt: bool) -> str:
+    """Why a lost attempt of this step is not followed by another; empty when it is."""
+    if attempt > d.definition.step(step.name).retry.max_retries:
+        return f"failed {attempt} times"
+    if d.state.cancel_requested:
+        return "failed"
+    pivot_in_doubt = in_doubt and step.name == d.definition.pivot
+    if d.must_turn and not pivot_in_doubt:
+        return "failed, and the deadline passed"
+    return ""
+
+
+def _held(d: Decision, step: StepState, call: CallKind, outcome: Outcome) -> Iterator[ev.Event]:
+    """The breaker is open: wait for it, unless the saga is to turn round anyway."""
+    turning = d.state.cancel_requested
+    wait = timedelta(0) if turning else outcome.retry_after or timedelta(seconds=1)
+    yield d.record(
+        at.AttemptHeld(
+            step=step.name,
+            call=call,
+            attempt=step.attempts_of(call),
+            reason=outcome.error,
+            due_at=d.wake_at(wait),
+        )
+    )
+    if turning:
+        yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+
+
+def interrupted(d: Decision, step: StepState, poisoned: bool) -> Iterator[ev.Event]:
+    """A predecessor vanished with this call in flight: it is in doubt, and tried again at once."""
+    call = step.calling
+    assert call is not None
+    attempt = step.attempts_of(call)
+    why = _why_stop(d, step, attempt, in_doubt=True)
+    yield d.record(
+        at.AttemptInterrupted(
+            step=step.name,
+            call=call,
+            attempt=attempt,
+            error="the worker vanished before it recorded an answer",
+            final=bool(why) or poisoned,
+        )
+    )
+    if why and not poisoned:
+        yield from _give_up(d, step.name, call, why)
+
+
+def _give_up(d: Decision, name: str, call: CallKind, why: str) -> Iterator[ev.Event]:
+    """A step will not succeed: turn round while that is allowed, else stop for a person."""
+    step = d.state.step(name)
+    forward = call is CallKind.ACTION
+    called = name if forward else d.definition.step(name).compensation
+    detail = f"{called} {why}: {step.error}"
+    past_pivot = d.definition.is_after_pivot(name) or (
+        name == d.definition.pivot and step.effect is Effect.IN_DOUBT
+    )
+    if forward and d.state.cancel_requested:
+        yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+    elif forward and not past_pivot:
+        yield d.record(ev.CompensationTriggered(reason=detail))
+    else:
+        yield d.record(ev.SagaFailed(reason=detail))
+
+
+class _Sent(TypedDict):
+    request: Json | None
+    answer: Json | None
+    duration_ms: float
+
+
+def _sent(step: StepState, call: CallKind, outcome: Outcome) -> _Sent:
+    """What to keep of the call: the request only once, as every attempt sends the same bytes."""
+    return _Sent(
+        request=outcome.request if step.request_of(call) is None else None,
+        answer=outcome.answer,
+        duration_ms=round(outcome.duration.total_seconds() * 1000, 1),
+    )

@@ -1,0 +1,119 @@
+"""The heart: what follows when something happens to a saga.
+
+`decide` is a pure function, after the decider pattern (J. Chassaing, "Functional Event
+Sourcing Decider", 2021): definition, state, trigger and time give the events to record.
+It knows no clock, no randomness and no I/O, so that it can be tested as a table and
+explored exhaustively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import singledispatch
+
+from sagas.domain import attempts as at
+from sagas.domain import events as ev
+from sagas.domain import triggers as tr
+from sagas.domain.answers import ASKED_FOR, answered, interrupted
+from sagas.domain.definition import Definition
+from sagas.domain.rules import Decision, Illegal, next_call
+from sagas.domain.state import Direction, Operation, SagaState, SagaStatus
+
+MAX_CRASHES = 3
+"""A saga whose worker vanished this often in a row, recording nothing, is stopped as failed."""
+
+
+def decide(
+    definition: Definition, state: SagaState, trigger: tr.Trigger, now: datetime
+) -> tuple[ev.Event, ...]:
+    """The events that the trigger causes. Raises Illegal, having changed nothing."""
+    return tuple(_on(trigger, Decision(definition, state, now)))
+
+
+@singledispatch
+def _on(trigger: object, d: Decision) -> Iterator[ev.Event]:
+    raise TypeError(f"not a trigger: {trigger!r}")
+
+
+@_on.register
+def _(trigger: tr.Execute, d: Decision) -> Iterator[ev.Event]:
+    d.require(Operation.EXECUTE)
+    yield d.record(ev.ExecuteRequested(due_at=d.now, deadline=d.deadline()))
+
+
+@_on.register
+def _(trigger: tr.Retry, d: Decision) -> Iterator[ev.Event]:
+    d.require(Operation.RETRY)
+    run = d.state.run + (d.state.status is SagaStatus.COMPENSATED)
+    yield d.record(ev.RetryRequested(due_at=d.now, deadline=d.deadline(), run=run))
+
+
+@_on.register
+def _(trigger: tr.Compensate, d: Decision) -> Iterator[ev.Event]:
+    d.require(Operation.COMPENSATE)
+    pending = d.state.status is SagaStatus.PENDING
+    yield d.record(ev.CompensateRequested(due_at=d.now))
+    if d.state.cancel_requested:
+        return  # the call in flight is finished first; its answer turns the saga round
+    if not pending:
+        yield d.record(ev.CompensationTriggered(reason=trigger.reason or ASKED_FOR))
+    if next_call(d.definition, d.state) is None or pending:
+        yield d.record(ev.SagaCompensated())
+
+
+@_on.register
+def _(trigger: tr.Park, d: Decision) -> Iterator[ev.Event]:
+    _require_due(d)
+    # The claim fences off a predecessor that may still be running.
+    yield d.record(ev.Claimed(owner="", until=d.now + trigger.wait))
+    yield d.record(ev.Parked(reason=trigger.reason, due_at=d.now + trigger.wait))
+
+
+@_on.register
+def _(trigger: tr.Claim, d: Decision) -> Iterator[ev.Event]:
+    _require_due(d)
+    poisoned = d.state.crashes >= MAX_CRASHES
+    lost = d.state.calling
+    yield d.record(ev.Claimed(owner=trigger.owner, until=d.now + trigger.lease))
+    if lost is not None:
+        yield from interrupted(d, lost, poisoned)
+    if poisoned and d.state.status is SagaStatus.IN_PROGRESS:
+        reason = f"its worker vanished {MAX_CRASHES} times in a row while driving it"
+        yield d.record(ev.SagaFailed(reason=reason))
+    yield from _advance(d, trigger.lease)
+
+
+@_on.register
+def _(trigger: tr.Answer, d: Decision) -> Iterator[ev.Event]:
+    step = d.state.calling
+    if step is None or step.calling is None:
+        raise Illegal("no call is in flight")
+    yield from answered(d, step, step.calling, trigger)
+    if d.state.owner:
+        yield from _advance(d, trigger.lease, hand_back=trigger.hand_back)
+
+
+def _require_due(d: Decision) -> None:
+    if d.state.due_at is None or d.state.due_at > d.now:
+        raise Illegal("the saga is not due")
+
+
+def _advance(d: Decision, lease: timedelta, *, hand_back: bool = False) -> Iterator[ev.Event]:
+    """Start the next call, or end the saga when nothing is left; for the holder of the lease."""
+    if d.state.status is not SagaStatus.IN_PROGRESS:
+        return
+    if next_call(d.definition, d.state) is not None and d.must_turn:
+        yield d.record(ev.CompensationTriggered(reason="the deadline passed"))
+    call = next_call(d.definition, d.state)
+    if call is None:
+        forward = d.state.direction is Direction.FORWARD
+        yield d.record(ev.SagaCompleted() if forward else ev.SagaCompensated())
+    elif hand_back:
+        yield d.record(ev.HandedBack(due_at=d.now))
+    else:
+        yield d.record(
+            at.AttemptStarted(
+                step=call.step, call=call.kind, attempt=call.attempt, until=d.now + lease
+            )
+        )

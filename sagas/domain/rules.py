@@ -1,0 +1,109 @@
+"""What is allowed and what comes next, read from a state and its definition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sagas.domain import events as ev
+from sagas.domain.definition import Definition
+from sagas.domain.state import (
+    CallKind,
+    Direction,
+    Effect,
+    Operation,
+    SagaState,
+    SagaStatus,
+    StepStatus,
+)
+
+
+class Illegal(Exception):
+    """The trigger is not allowed in the saga's present state."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """The action or compensation that comes next."""
+
+    step: str
+    kind: CallKind
+    attempt: int
+
+
+def allowed_operations(state: SagaState) -> frozenset[Operation]:
+    """The operations that a person may ask for now."""
+    match state.status:
+        case SagaStatus.PENDING:
+            return frozenset({Operation.EXECUTE, Operation.COMPENSATE})
+        case SagaStatus.IN_PROGRESS:
+            turned = state.direction is Direction.COMPENSATING or state.cancel_requested
+            return frozenset() if turned else frozenset({Operation.COMPENSATE})
+        case SagaStatus.COMPLETED:
+            return frozenset({Operation.COMPENSATE})
+        case SagaStatus.FAILED:
+            return frozenset({Operation.RETRY, Operation.COMPENSATE})
+        case SagaStatus.COMPENSATED:
+            return frozenset({Operation.RETRY})
+
+
+def next_call(definition: Definition, state: SagaState) -> Call | None:
+    """What is to be called next in the saga's direction; None when nothing is left."""
+    kind = CallKind.ACTION if state.direction is Direction.FORWARD else CallKind.COMPENSATION
+    if kind is CallKind.ACTION:
+        open_steps = (
+            step.name
+            for step in definition.forward()
+            if state.step(step.name).status is not StepStatus.COMPLETED
+        )
+    else:
+        open_steps = (
+            step.name
+            for step in definition.backward()
+            if state.step(step.name).effect is not Effect.NONE
+        )
+    name = next(open_steps, None)
+    if name is None:
+        return None
+    return Call(step=name, kind=kind, attempt=state.step(name).attempts_of(kind) + 1)
+
+
+class Decision:
+    """A decision in the making: the state as the events recorded so far leave it."""
+
+    def __init__(self, definition: Definition, state: SagaState, now: datetime) -> None:
+        self.definition = definition
+        self.state = state
+        self.now = now
+
+    def record(self, event: ev.Event) -> ev.Event:
+        self.state = ev.evolve(self.state, event)
+        return event
+
+    def require(self, operation: Operation) -> None:
+        if operation not in allowed_operations(self.state):
+            raise Illegal(f"a saga that is {self.state.status.value} cannot {operation.value}")
+
+    def deadline(self) -> datetime | None:
+        limit = self.definition.deadline
+        return None if limit is None else self.now + limit
+
+    @property
+    def must_turn(self) -> bool:
+        """Whether the deadline has passed while the saga may still be compensated."""
+        return self.turning_point is not None and self.now >= self.turning_point
+
+    @property
+    def turning_point(self) -> datetime | None:
+        """The deadline, while it still can turn the saga round."""
+        pivot = self.definition.pivot
+        if self.state.direction is not Direction.FORWARD:
+            return None
+        if pivot is not None and self.state.step(pivot).effect is not Effect.NONE:
+            return None
+        return self.state.deadline
+
+    def wake_at(self, wait: timedelta) -> datetime:
+        """The end of a wait, or the deadline when that comes first and would turn the saga."""
+        at = self.now + wait
+        return at if self.turning_point is None else min(at, self.turning_point)

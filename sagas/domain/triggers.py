@@ -1,0 +1,57 @@
+"""What can happen to a saga: the operations of people, and the work of the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sagas.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execute:
+    """Start a pending saga."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compensate:
+    """Take back what the saga has done."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry:
+    """Try a failed saga again, or a compensated one in a new run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A worker wants to drive the saga; what its predecessor left in flight is in doubt."""
+
+    owner: str
+    lease: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """The call in flight has an outcome."""
+
+    outcome: Outcome
+    lease: timedelta
+    spread: float = 0.0
+    """Randomness for the jitter, in [0, 1): the core itself knows none."""
+
+    hand_back: bool = False
+    """The worker is stopping: record the outcome, start nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Park:
+    """No code here knows the saga's definition; look again later."""
+
+    reason: str
+    wait: timedelta
+
+
+Trigger = Execute | Compensate | Retry | Claim | Answer | Park

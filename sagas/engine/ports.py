@@ -1,0 +1,72 @@
+"""What the engine needs from the code above it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sagas.domain.definition import Definition
+from sagas.domain.events import Event
+from sagas.domain.outcome import Outcome
+from sagas.domain.state import CallKind, Json, SagaState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepCall:
+    """One attempt to be made, with all that is known of the saga."""
+
+    saga_id: UUID
+    saga_type: str
+    run: int
+    data: Json
+    outputs: Mapping[str, Json]
+    """Outputs of this run's steps so far, by step name."""
+
+    step: str
+    kind: CallKind
+    attempt: int
+    recorded: Json | None
+    """The call as an earlier attempt sent it: it is to be repeated byte for byte."""
+
+    expires: float
+    """Nothing may be sent after this moment of the monotonic clock: the lease ends."""
+
+
+class Executor(Protocol):
+    """A saga type that this process can drive."""
+
+    definition: Definition
+
+    def perform(self, call: StepCall) -> Outcome:
+        """Make the attempt. Never called inside a database transaction."""
+        ...
+
+
+class Catalog(Protocol):
+    """The saga types that this process knows."""
+
+    def find(self, saga_type: str, version: int) -> Executor | None:
+        """The executor of that version of that type, if there is one."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """A transition that is now durable."""
+
+    saga_id: UUID
+    saga_type: str
+    before: SagaState
+    after: SagaState
+    events: tuple[Event, ...]
+    at: datetime
+    started_at: datetime | None
+
+
+class Observer(Protocol):
+    """Told of each transition after its commit; what it raises is logged and forgotten."""
+
+    def __call__(self, recorded: Recorded) -> None: ...

@@ -1,0 +1,141 @@
+"""The orchestrator's three tables. Only `sagas.engine` writes them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from uuid_utils.compat import uuid7
+
+from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
+
+
+def _choices(enum: type[SagaStatus | StepStatus | Direction | Effect]) -> list[tuple[str, str]]:
+    return [(item.value, item.value.replace("_", " ")) for item in enum]
+
+
+def new_saga_id() -> UUID:
+    """A UUIDv7 (RFC 9562): ids grow with time, so that the index stays compact."""
+    return uuid7()
+
+
+class Saga(models.Model):
+    """One instance of a distributed transaction."""
+
+    id = models.UUIDField(primary_key=True, default=new_saga_id, editable=False)
+    type = models.CharField(max_length=100)
+    definition_version = models.PositiveIntegerField()
+    status = models.CharField(
+        max_length=16, choices=_choices(SagaStatus), default=SagaStatus.PENDING.value
+    )
+    direction = models.CharField(
+        max_length=16, choices=_choices(Direction), default=Direction.FORWARD.value
+    )
+    data = models.JSONField()
+    reason = models.TextField(blank=True, default="")
+    waiting = models.TextField(blank=True, default="")
+    current_step = models.CharField(max_length=100, blank=True, default="")
+    in_doubt = models.BooleanField(default=False)
+    run = models.PositiveIntegerField(default=1)
+    seq = models.PositiveIntegerField(default=0)
+    epoch = models.PositiveBigIntegerField(default=0)
+    owner = models.CharField(max_length=100, blank=True, default="")
+    due_at = models.DateTimeField(null=True, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    crashes = models.PositiveSmallIntegerField(default=0)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    request_digest = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [
+            ("execute", _("Can execute sagas")),
+            ("compensate", _("Can compensate sagas")),
+            ("retry", _("Can retry sagas")),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], name="saga_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["status", "-id"], name="saga_status"),
+            models.Index(fields=["type", "-id"], name="saga_type"),
+            models.Index(fields=["created_at"], name="saga_created"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="saga_status_known",
+                condition=Q(status__in=[status.value for status in SagaStatus]),
+            ),
+            models.CheckConstraint(
+                name="saga_due_while_in_progress",
+                condition=Q(status="in_progress", due_at__isnull=False)
+                | (~Q(status="in_progress") & Q(due_at__isnull=True)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class SagaStep(models.Model):
+    """One step of a saga in its current run."""
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=100)
+    compensation = models.CharField(max_length=100, blank=True, default="")
+    status = models.CharField(
+        max_length=16, choices=_choices(StepStatus), default=StepStatus.PENDING.value
+    )
+    effect = models.CharField(max_length=16, choices=_choices(Effect), default=Effect.NONE.value)
+    calling = models.CharField(max_length=16, blank=True, default="")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    compensation_attempts = models.PositiveSmallIntegerField(default=0)
+    output = models.JSONField(null=True, blank=True)
+    request = models.JSONField(null=True, blank=True)
+    compensation_request = models.JSONField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["saga_id", "position"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["saga", "position"], name="step_position"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SagaEvent(models.Model):
+    """One recorded fact; rows are appended, never changed."""
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    kind = models.CharField(max_length=40)
+    step = models.CharField(max_length=100, blank=True, default="")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+    reason = models.TextField(blank=True, default="")
+    epoch = models.PositiveBigIntegerField()
+    data = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["saga_id", "seq"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["saga", "seq"], name="event_seq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.kind}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse to change history. Raises TypeError."""
+        raise TypeError("events are written by the engine alone")

@@ -1,0 +1,125 @@
+"""This process's engine, and what follows each of its commits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django_redis import get_redis_connection
+
+from executors.registry import registry
+from sagas.domain import attempts as at
+from sagas.domain import events as ev
+from sagas.domain.state import CallKind, SagaStatus
+from sagas.engine.completion import Completion, LocalCompletion, RedisCompletion
+from sagas.engine.engine import Engine
+from sagas.engine.ports import Recorded
+
+logger = logging.getLogger("sagas")
+
+_ENDED = (SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED)
+_wake: Callable[[UUID], None] | None = None
+
+
+@cache
+def engine() -> Engine:
+    """The engine of this process; `cache_clear` after a change of settings."""
+    made = Engine(
+        registry,
+        owner=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
+        lease=timedelta(seconds=settings.SAGA_LEASE),
+        park=timedelta(seconds=settings.SAGA_PARK),
+    )
+    made.observers += [_log, _announce, _wake_up, *_observers]
+    return made
+
+
+_observers: list[Callable[[Recorded], None]] = []
+
+
+def observe(observer: Callable[[Recorded], None]) -> None:
+    """Have the observer told of every transition of this process, after its commit."""
+    _observers.append(observer)
+    engine.cache_clear()
+
+
+def wake_with(wake: Callable[[UUID], None]) -> None:
+    """Say how a worker is told that a saga is due now."""
+    global _wake
+    _wake = wake
+
+
+@cache
+def completion() -> Completion:
+    """The channel on which ends of sagas are announced."""
+    if settings.SAGA_SHARED_STATE:
+        return RedisCompletion(lambda: get_redis_connection("default"))
+    return LocalCompletion()
+
+
+def _wake_up(recorded: Recorded) -> None:
+    after = recorded.after
+    due_now = after.due_at is not None and after.due_at <= recorded.at
+    if _wake is None or after.owner or not due_now:
+        return
+    try:
+        _wake(recorded.saga_id)
+    except Exception as error:
+        logger.warning(
+            "no message for saga %s, the sweeper will find it: %s", recorded.saga_id, error
+        )
+
+
+def _announce(recorded: Recorded) -> None:
+    if recorded.after.status in _ENDED and recorded.before.status is not recorded.after.status:
+        completion().announce(recorded.saga_id)
+
+
+def _log(recorded: Recorded) -> None:
+    for event in recorded.events:
+        fields: dict[str, object] = {
+            "saga_id": str(recorded.saga_id),
+            "saga_type": recorded.saga_type,
+        }
+        if isinstance(event, at.AttemptEvent):
+            fields |= {"step": event.step, "call": event.call.value, "attempt": event.attempt}
+        if isinstance(event, at.AttemptAnswered):
+            fields["duration_ms"] = event.duration_ms
+        level, message = _line(event)
+        error = getattr(event, "error", "") or getattr(event, "reason", "")
+        if error:
+            fields["error"] = error
+        logger.log(level, message, extra=fields)
+
+
+def _line(event: ev.Event) -> tuple[int, str]:
+    match event:
+        case ev.SagaCreated():
+            return logging.INFO, "saga created"
+        case ev.ExecuteRequested() | ev.RetryRequested():
+            return logging.INFO, "saga started"
+        case ev.CompensationTriggered():
+            return logging.WARNING, "compensation triggered"
+        case ev.SagaCompleted():
+            return logging.INFO, "saga completed"
+        case ev.SagaCompensated():
+            return logging.INFO, "saga compensated"
+        case ev.SagaFailed():
+            return logging.ERROR, "saga failed"
+        case at.AttemptSucceeded():
+            done = "step succeeded" if event.call is CallKind.ACTION else "step compensated"
+            return logging.INFO, done
+        case at.AttemptRefused() | at.AttemptFailed() | at.AttemptBroken():
+            return logging.ERROR, "step failed"
+        case at.AttemptInterrupted():
+            return logging.WARNING, "step interrupted"
+        case at.AttemptHeld() | ev.Parked():
+            return logging.WARNING, "saga waits"
+        case _:
+            return logging.DEBUG, type(event).__name__

@@ -1,0 +1,47 @@
+"""Reads: what the API, the console and the sweeper ask the tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from sagas.models import Saga, SagaEvent
+
+
+def due_saga_ids(limit: int) -> list[UUID]:
+    """Sagas that need attention now, the longest overdue first, by the database's clock."""
+    due = Saga.objects.filter(due_at__lte=Now()).order_by("due_at")
+    return list(due.values_list("id", flat=True)[:limit])
+
+
+def saga_with_steps(saga_id: UUID) -> Saga:
+    """The saga and its steps. Raises Saga.DoesNotExist."""
+    return Saga.objects.prefetch_related("steps").get(pk=saga_id)
+
+
+def saga_seq(saga_id: UUID) -> int:
+    """The number of the saga's last event: it changes with every commit.
+
+    Raises Saga.DoesNotExist.
+    """
+    return Saga.objects.values_list("seq", flat=True).get(pk=saga_id)
+
+
+def saga_events(saga_id: UUID) -> QuerySet[SagaEvent]:
+    """The saga's history, in order."""
+    return SagaEvent.objects.filter(saga_id=saga_id).order_by("seq")
+
+
+def database_now() -> datetime:
+    """The database's clock, by which leases and waits are measured."""
+    sql = "SELECT clock_timestamp()"
+    if connection.vendor == "sqlite":
+        sql = "SELECT strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')"
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        (now,) = cursor.fetchone()
+    return now if isinstance(now, datetime) else datetime.fromisoformat(now)

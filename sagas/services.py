@@ -1,0 +1,195 @@
+"""The use cases: one function each, for the API, the console and the workers alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from executors.base import SagaExecutor
+from executors.registry import registry
+from sagas import runtime, selectors
+from sagas.domain import triggers as tr
+from sagas.domain.rules import Illegal, allowed_operations
+from sagas.domain.state import Operation, SagaStatus
+from sagas.engine import store
+from sagas.engine.engine import Busy, UnknownDefinition
+from sagas.models import Saga
+
+_ENDED = {
+    SagaStatus.COMPLETED.value,
+    SagaStatus.FAILED.value,
+    SagaStatus.COMPENSATED.value,
+}
+
+
+class UnknownSagaType(Exception):
+    """No saga type of that name is declared."""
+
+
+class InvalidData(Exception):
+    """The data does not fit the saga type; `errors` says where."""
+
+    def __init__(self, errors: Any) -> None:
+        super().__init__("the data does not fit the saga type")
+        self.errors = errors
+
+
+class KeyReused(Exception):
+    """The Idempotency-Key was used before, with another body."""
+
+
+class SagaNotFound(Exception):
+    """There is no saga of that id."""
+
+
+class NotAllowed(Exception):
+    """The operation is not allowed now; `status` and `allowed` say what is."""
+
+    def __init__(self, message: str, status: str, allowed: list[str]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.allowed = allowed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Created:
+    """A saga, and whether this request or an earlier one with its key made it."""
+
+    saga: Saga
+    replayed: bool
+
+
+def create_saga(
+    saga_type: str,
+    data: Any,
+    *,
+    execute: bool,
+    actor: str,
+    idempotency_key: str | None = None,
+    reason: str = "",
+) -> Created:
+    """Create a saga, and start it if `execute`.
+
+    Raises UnknownSagaType, InvalidData, or KeyReused.
+    """
+    digest = _digest({"type": saga_type, "data": data, "execute": execute})
+    if idempotency_key is not None:
+        first = _by_key(idempotency_key, digest)
+        if first is not None:
+            return Created(saga=first, replayed=True)
+    executor = registry.newest(saga_type)
+    if executor is None:
+        raise UnknownSagaType(saga_type)
+    now = selectors.database_now()
+    saga = Saga(
+        type=saga_type,
+        definition_version=executor.version,
+        data=validated(executor, data),
+        idempotency_key=idempotency_key,
+        request_digest=digest if idempotency_key is not None else "",
+        created_at=now,
+    )
+    try:
+        runtime.engine().create(
+            saga, executor.definition, execute=execute, actor=actor, reason=reason
+        )
+    except IntegrityError:
+        first = None if idempotency_key is None else _by_key(idempotency_key, digest)
+        if first is None:
+            raise
+        return Created(saga=first, replayed=True)
+    return Created(saga=get_saga(saga.id), replayed=False)
+
+
+def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
+    """The data as the saga type's serializer keeps it, as JSON values. Raises InvalidData."""
+    serializer = executor.data(data=data)
+    if not serializer.is_valid():
+        raise InvalidData(serializer.errors)
+    return dict(serializer.to_representation(serializer.validated_data))
+
+
+def execute(saga_id: UUID, *, actor: str, reason: str = "") -> Saga:
+    """Start a pending saga. Raises SagaNotFound, NotAllowed."""
+    return _command(saga_id, tr.Execute(), actor, reason)
+
+
+def compensate(saga_id: UUID, *, actor: str, reason: str = "") -> Saga:
+    """Take back what a saga has done. Raises SagaNotFound, NotAllowed."""
+    return _command(saga_id, tr.Compensate(reason=reason), actor, reason)
+
+
+def retry(saga_id: UUID, *, actor: str, reason: str = "") -> Saga:
+    """Try a failed saga again, or a compensated one in a new run.
+
+    Raises SagaNotFound, NotAllowed.
+    """
+    return _command(saga_id, tr.Retry(), actor, reason)
+
+
+OPERATIONS: Mapping[Operation, Callable[..., Saga]] = {
+    Operation.EXECUTE: execute,
+    Operation.COMPENSATE: compensate,
+    Operation.RETRY: retry,
+}
+"""The operations by name; each takes a saga's id, `actor` and `reason`."""
+
+
+def get_saga(saga_id: UUID) -> Saga:
+    """The saga with its steps. Raises SagaNotFound."""
+    try:
+        return selectors.saga_with_steps(saga_id)
+    except Saga.DoesNotExist:
+        raise SagaNotFound(str(saga_id)) from None
+
+
+def allowed(saga: Saga) -> list[str]:
+    """The operations that are allowed on the saga now, in order."""
+    state = store.saga_state(saga, list(saga.steps.all()))
+    return sorted(operation.value for operation in allowed_operations(state))
+
+
+def drive(saga_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Drive the saga as far as it goes now, if it is due and no other worker does."""
+    runtime.engine().drive(saga_id, stopping=stopping)
+
+
+def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
+    """Whether the saga ends within the time. Raises SagaNotFound."""
+
+    def ended() -> bool:
+        status = Saga.objects.filter(pk=saga_id).values_list("status", flat=True).first()
+        if status is None:
+            raise SagaNotFound(str(saga_id))
+        return status in _ENDED
+
+    return runtime.completion().wait(saga_id, seconds, ended)
+
+
+def _command(saga_id: UUID, trigger: tr.Trigger, actor: str, reason: str) -> Saga:
+    try:
+        runtime.engine().command(saga_id, trigger, actor=actor, reason=reason)
+    except Saga.DoesNotExist:
+        raise SagaNotFound(str(saga_id)) from None
+    except (Illegal, Busy, UnknownDefinition) as error:
+        saga = get_saga(saga_id)
+        raise NotAllowed(str(error), saga.status, allowed(saga)) from error
+    return get_saga(saga_id)
+
+
+def _by_key(key: str, digest: str) -> Saga | None:
+    saga = Saga.objects.prefetch_related("steps").filter(idempotency_key=key).first()
+    if saga is not None and saga.request_digest != digest:
+        raise KeyReused(key)
+    return saga
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,196 @@
+"""Whatever happens to a saga, in whatever order: what holds after each step of a random walk."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from sagas.domain import attempts as at
+from sagas.domain import events as ev
+from sagas.domain import triggers as tr
+from sagas.domain.codec import KINDS, decode, encode
+from sagas.domain.decide import decide
+from sagas.domain.definition import Definition
+from sagas.domain.outcome import Outcome
+from sagas.domain.rules import Illegal, allowed_operations
+from sagas.domain.state import (
+    CallKind,
+    Direction,
+    Effect,
+    Operation,
+    SagaState,
+    SagaStatus,
+    StepStatus,
+)
+from tests.domain.anything import definitions, outcomes, waits
+from tests.domain.given import LEASE, NOW, seconds
+
+EDGES: dict[tuple[SagaStatus, SagaStatus], set[type[ev.Event]]] = {
+    (SagaStatus.PENDING, SagaStatus.IN_PROGRESS): {ev.ExecuteRequested},
+    (SagaStatus.PENDING, SagaStatus.COMPENSATED): {ev.SagaCompensated},
+    (SagaStatus.IN_PROGRESS, SagaStatus.COMPLETED): {ev.SagaCompleted},
+    (SagaStatus.IN_PROGRESS, SagaStatus.FAILED): {ev.SagaFailed},
+    (SagaStatus.IN_PROGRESS, SagaStatus.COMPENSATED): {ev.SagaCompensated},
+    (SagaStatus.COMPLETED, SagaStatus.IN_PROGRESS): {ev.CompensationTriggered},
+    (SagaStatus.FAILED, SagaStatus.IN_PROGRESS): {ev.RetryRequested, ev.CompensationTriggered},
+    (SagaStatus.COMPENSATED, SagaStatus.IN_PROGRESS): {ev.RetryRequested},
+}
+COMMANDS: dict[Operation, tr.Trigger] = {
+    Operation.EXECUTE: tr.Execute(),
+    Operation.COMPENSATE: tr.Compensate(reason="asked"),
+    Operation.RETRY: tr.Retry(),
+}
+REACHED: Counter[str] = Counter()
+"""How often each kind of event and each status was met: a walk that met none proves nothing."""
+
+
+class SagaWalk(RuleBasedStateMachine):
+    """A saga to which anything may happen at any time; the rules only make some likelier."""
+
+    @initialize(definition=definitions())
+    def create(self, definition: Definition) -> None:
+        self.definition, self.now = definition, NOW
+        names = tuple(step.name for step in definition.steps)
+        self.events: list[ev.Event] = [ev.SagaCreated(steps=names)]
+        self.state = ev.replay(self.events)
+
+    def happens(self, trigger: tr.Trigger) -> bool:
+        """Whether it was legal; if it was, each event it caused is checked and recorded."""
+        try:
+            caused = decide(self.definition, self.state, trigger, self.now)
+        except Illegal:
+            assert self.state == ev.replay(self.events), "Illegal leaves no trace"
+            return False
+        assert caused, "what is legal is recorded"
+        for event in caused:
+            before, self.state = self.state, ev.evolve(self.state, event)
+            self.check_change(before, event, self.state)
+            self.events.append(event)
+            REACHED.update((encode(event)[0], self.state.status.value))
+        return True
+
+    @rule(operation=st.sampled_from(Operation))
+    def somebody_asks(self, operation: Operation) -> None:
+        allowed = operation in allowed_operations(self.state)
+        assert self.happens(COMMANDS[operation]) == allowed
+
+    @precondition(lambda self: self.state.status is not SagaStatus.IN_PROGRESS)
+    @rule(data=st.data())
+    def somebody_asks_what_is_allowed(self, data: st.DataObject) -> None:
+        allowed = sorted(allowed_operations(self.state))
+        self.happens(COMMANDS[data.draw(st.sampled_from(allowed))])
+
+    @precondition(lambda self: self.state.due_at is not None)
+    @rule(late=waits)
+    def a_worker_claims_when_due(self, late: timedelta) -> None:
+        assert self.state.due_at is not None
+        self.now = max(self.now, self.state.due_at + late)
+        self.happens(tr.Claim(owner="worker", lease=LEASE))
+
+    @rule()
+    def a_worker_claims_now(self) -> None:
+        self.happens(tr.Claim(owner="eager", lease=LEASE))
+
+    @precondition(lambda self: self.state.owner)
+    @rule(outcome=outcomes(), took=waits, spread=st.floats(0, 1, exclude_max=True))
+    def the_call_is_answered(self, outcome: Outcome, took: timedelta, spread: float) -> None:
+        self.now += took
+        self.happens(tr.Answer(outcome=outcome, lease=LEASE, spread=spread))
+
+    @rule(outcome=outcomes())
+    def a_stopping_worker_answers(self, outcome: Outcome) -> None:
+        self.happens(tr.Answer(outcome=outcome, lease=LEASE, hand_back=True))
+
+    @rule()
+    def nobody_knows_the_definition(self) -> None:
+        self.happens(tr.Park(reason="unknown", wait=seconds(60)))
+
+    # What holds of each event
+
+    def check_change(self, before: SagaState, event: ev.Event, after: SagaState) -> None:
+        assert after.seq == before.seq + 1, "events are counted without gaps"
+        assert after.epoch == before.epoch + isinstance(event, ev.Claimed), "only a claim fences"
+        if after.status is not before.status:
+            assert type(event) in EDGES[before.status, after.status]
+        if isinstance(event, at.AttemptStarted):
+            self.check_start(before, event)
+
+    def check_start(self, state: SagaState, started: at.AttemptStarted) -> None:
+        place = [step.name for step in state.steps].index(started.step)
+        if started.call is CallKind.ACTION:
+            assert state.direction is Direction.FORWARD, "no action after turning round"
+            assert not state.cancel_requested
+            assert all(s.status is StepStatus.COMPLETED for s in state.steps[:place])
+        else:
+            assert state.direction is Direction.COMPENSATING
+            assert state.steps[place].effect is not Effect.NONE
+            assert self.open_effects(state) <= {s.name for s in state.steps[: place + 1]}
+        assert started.attempt == state.steps[place].attempts_of(started.call) + 1
+        assert started.attempt <= 1 + self.definition.step(started.step).retry.max_retries
+
+    def open_effects(self, state: SagaState) -> set[str]:
+        """The steps that are yet to be compensated."""
+        undoable = {step.name for step in self.definition.steps if step.compensation}
+        return {s.name for s in state.steps if s.effect is not Effect.NONE} & undoable
+
+    # What holds after each trigger
+
+    @invariant()
+    def replaying_the_stored_events_gives_the_state(self) -> None:
+        stored = json.loads(json.dumps([encode(event) for event in self.events], allow_nan=False))
+        decoded = [decode(kind, data) for kind, data in stored]
+        assert decoded == self.events
+        assert ev.replay(decoded) == self.state
+
+    @invariant()
+    def at_most_one_call_is_in_flight_and_only_a_call_holds_the_lease(self) -> None:
+        assert sum(step.calling is not None for step in self.state.steps) <= 1
+        assert not self.state.owner or self.state.calling
+
+    @invariant()
+    def in_progress_it_is_due_some_time_and_otherwise_never(self) -> None:
+        in_progress = self.state.status is SagaStatus.IN_PROGRESS
+        assert (self.state.due_at is not None) == in_progress
+        if not in_progress:
+            assert (self.state.owner, self.state.calling) == ("", None)
+            assert (self.state.cancel_requested, self.state.waiting) == (False, "")
+            assert all(s.status is not StepStatus.IN_PROGRESS for s in self.state.steps)
+
+    @invariant()
+    def a_status_means_what_it_says(self) -> None:
+        match self.state.status:
+            case SagaStatus.FAILED:
+                assert self.state.reason
+            case SagaStatus.COMPENSATED:
+                assert not self.open_effects(self.state)
+            case SagaStatus.COMPLETED:
+                assert {step.effect for step in self.state.steps} == {Effect.APPLIED}
+            case SagaStatus.PENDING:
+                assert len(self.events) == 1
+
+
+def test_whatever_happens_to_a_saga() -> None:
+    REACHED.clear()
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        SagaWalk,
+        settings=settings(
+            max_examples=150,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    missing = {*KINDS, *SagaStatus} - {"saga_created", "pending"} - REACHED.keys()
+    assert not missing, "the walks were too short to prove anything"

@@ -1,0 +1,84 @@
+"""Workers that vanish amid a call, and workers that stop in good order."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagas.domain.decide import MAX_CRASHES
+from sagas.domain.state import Effect
+from tests.domain.given import calling
+
+VANISHED = "the worker vanished before it recorded an answer"
+
+# Crashes: the call is in doubt, counted, tried again at once, and not for ever.
+
+
+def test_an_interrupted_call_is_in_doubt_counted_and_tried_again_at_once() -> None:
+    story = calling("pay").crash()
+    assert story.kinds == ["claimed", "attempt_interrupted", "attempt_started"]
+    assert (story.calls, story.state.owner) == ("pay", "successor")
+    pay = story.step("pay")
+    assert (pay.effect, pay.attempts, pay.error) == (Effect.IN_DOUBT, 2, VANISHED)
+
+
+def test_interruptions_count_against_the_retries() -> None:
+    story = calling("pay", max_retries=1).driven("crash", "crash")
+    assert story.calls == "refund"
+    assert story.state.reason == f"pay failed 2 times: {VANISHED}"
+
+
+def test_a_compensation_interrupted_too_often_fails() -> None:
+    story = calling("pay", max_retries=1).driven("refused", "crash", "crash")
+    assert (story.stands, story.calls) == ("failed", "")
+    assert story.state.reason == f"release failed 2 times: {VANISHED}"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_saga_that_its_workers_do_not_survive_is_stopped(cancelled: bool) -> None:
+    story = calling("reserve", max_retries=9).driven(*["crash"] * (MAX_CRASHES - 1))
+    assert (story.stands, story.state.crashes) == ("forward", MAX_CRASHES)
+    if cancelled:
+        story.compensate()
+    story.crash()
+    assert story.stands == "failed"
+    assert story.state.reason == "its worker vanished 3 times in a row while driving it"
+    assert (story.state.due_at, story.state.owner, story.calls) == (None, "", "")
+    assert story.step("reserve").effect is Effect.IN_DOUBT
+
+
+def test_after_it_was_stopped_a_retry_counts_crashes_anew() -> None:
+    story = calling("reserve").driven(*["crash"] * MAX_CRASHES).retried()
+    assert story.driven("crash", "crash").calls == "reserve"
+    assert story.step("reserve").attempts == 3
+
+
+@pytest.mark.parametrize("answer", ["in_doubt", "not_applied", "not_sent"])
+def test_an_answer_ends_the_row_of_crashes(answer: str) -> None:
+    story = calling("reserve", max_retries=9).driven("crash", "crash", answer, "crash", "crash")
+    assert (story.stands, story.state.crashes) == ("forward", 3)
+
+
+def test_success_ends_the_row_of_crashes() -> None:
+    story = calling("reserve").driven("crash", "crash", "succeeded")
+    assert (story.calls, story.state.crashes) == ("pay", 0)
+
+
+# A worker that is stopping records its answer and gives the lease up.
+
+
+def test_a_stopping_worker_hands_the_saga_back_between_two_calls() -> None:
+    story = calling("reserve").answer("succeeded", hand_back=True)
+    assert story.kinds == ["attempt_succeeded", "handed_back"]
+    assert (story.stands, story.state.owner, story.waits) == ("forward", "", 0)
+    assert story.step("pay").attempts == 0, "no attempt was consumed"
+    assert story.claimed("another").calls == "pay"
+
+
+def test_a_stopping_worker_still_ends_the_saga_or_turns_it_round() -> None:
+    assert calling("tell").answer("succeeded", hand_back=True).stands == "completed"
+    story = calling("pay").answer("refused", hand_back=True)
+    assert (story.where, story.waits) == ("compensating", 0)
+
+
+def test_a_stopping_worker_changes_nothing_about_a_wait() -> None:
+    assert calling("pay").answer("in_doubt", hand_back=True).waits == 1
