@@ -8,6 +8,10 @@ import sys
 def main() -> None:
     """Run the command that the arguments name."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")
+    if sys.argv[1:2] not in (["api"], ["worker"], ["serve_embedded"]):
+        # A person at a shell wants the command's own words, and only what is amiss beside them.
+        os.environ.setdefault("LOG_LEVEL", "warning")
+        os.environ.setdefault("LOG_FORMAT", "text")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

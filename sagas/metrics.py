@@ -10,7 +10,7 @@ from sagas.domain import events as ev
 from sagas.domain.state import SagaStatus
 from sagas.engine.ports import Recorded
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SAGAS = Counter("saga_total", "Sagas that reached a status.", ["type", "status"])
 DURATION = Histogram(

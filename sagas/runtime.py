@@ -19,7 +19,7 @@ from sagas.domain import events as ev
 from sagas.domain.state import CallKind, SagaStatus
 from sagas.engine.completion import Completion, LocalCompletion, RedisCompletion
 from sagas.engine.engine import Engine
-from sagas.engine.ports import Recorded
+from sagas.engine.ports import Observer, Recorded
 
 logger = logging.getLogger("sagas")
 
@@ -40,10 +40,10 @@ def engine() -> Engine:
     return made
 
 
-_observers: list[Callable[[Recorded], None]] = []
+_observers: list[Observer] = []
 
 
-def observe(observer: Callable[[Recorded], None]) -> None:
+def observe(observer: Observer) -> None:
     """Have the observer told of every transition of this process, after its commit."""
     _observers.append(observer)
     engine.cache_clear()

@@ -1,6 +1,5 @@
 """How an answer is brought to the caller, well or badly."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -51,6 +50,4 @@ class Reply:
 
 def _reset(connection: socket) -> None:
     connection.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
-    # The server would shut the socket down before it closes it, and a FIN would come before the
-    # RST; a descriptor taken away from the socket object is closed at once.
-    os.close(connection.detach())
+    connection.close()  # else the server would shut it down first, and send a FIN before the RST

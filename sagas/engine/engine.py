@@ -78,7 +78,7 @@ class Engine:
         )
 
     def command(self, saga_id: UUID, trigger: tr.Trigger, *, actor: str, reason: str) -> None:
-        """Apply a person's operation. 
+        """Apply a person's operation.
 
         Raises Illegal, Saga.DoesNotExist, UnknownDefinition or Busy.
         """

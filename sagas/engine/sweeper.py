@@ -51,7 +51,11 @@ class Sweeper:
         """Stop sweeping; a saga that is driven here finishes its call first."""
         self._stop.set()
         self._thread.join(timeout)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.stop_pool()
+
+    def stop_pool(self) -> None:
+        """Wait until nothing is driven here any more."""
+        self._pool.shutdown(wait=True)
 
     def sweep(self) -> int:
         """Wake what is due now; the number of sagas found."""

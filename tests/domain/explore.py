@@ -10,9 +10,8 @@ or a wait may end as soon as it began.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
 
 from sagas.domain import attempts as at
 from sagas.domain import triggers as tr
@@ -31,6 +30,7 @@ from sagas.domain.state import (
     StepStatus,
 )
 from tests.domain.given import LEASE, NOW
+from tests.domain.world import Request, Rules, Worker, World, arrives
 
 NAMES = ("first", "second")
 DEFINITION = Definition(
@@ -41,68 +41,11 @@ DEFINITION = Definition(
         for n in NAMES
     ),
 )
-COMMANDS = {
+COMMANDS: dict[Operation, tr.Trigger] = {
     Operation.EXECUTE: tr.Execute(),
     Operation.COMPENSATE: tr.Compensate(),
     Operation.RETRY: tr.Retry(),
 }
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The defences outside the core, each of which may be taken away, and the bounds."""
-
-    fence: bool = True
-    """An answer is recorded only by a worker that has the saga's present epoch."""
-
-    barrier: bool = True
-    """A participant that was told to compensate refuses an action that comes later."""
-
-    idempotent: bool = True
-    """A participant applies an action once, however often it comes."""
-
-    commands: int = 1
-    """How many commands people send after execute."""
-
-
-class Request(NamedTuple):
-    """A call to a participant, as its idempotency key identifies it."""
-
-    run: int
-    step: str
-    kind: CallKind
-
-
-class Worker(NamedTuple):
-    """What a worker has in its memory."""
-
-    call: Request | None = None
-    current: bool = False
-    """Whether its epoch is still the saga's."""
-
-    heard: Verdict | None = None
-
-
-class World(NamedTuple):
-    """Everything there is: database, workers, network and ledgers."""
-
-    saga: SagaState
-    workers: tuple[Worker, ...]
-    late: frozenset[Request]
-    """Requests that timed out and may still arrive."""
-
-    effects: tuple[Request, ...]
-    """The participants' ledgers: what took effect, in order of arrival."""
-
-    barred: frozenset[Request]
-    """The actions that a participant will not apply any more."""
-
-    commands: int
-
-    def net(self, run: int, step: str) -> int:
-        """Effective actions less effective compensations."""
-        acted = self.effects.count(Request(run, step, CallKind.ACTION))
-        return acted - self.effects.count(Request(run, step, CallKind.COMPENSATION))
 
 
 class Violation(Exception):
@@ -114,7 +57,9 @@ Move = tuple[str, World]
 
 def start(rules: Rules) -> World:
     saga = replay([SagaCreated(steps=NAMES)])
-    return World(saga, (Worker(), Worker()), frozenset(), (), frozenset(), rules.commands)
+    return World(
+        saga, (Worker(), Worker()), frozenset(), (), frozenset(), rules.commands, rules.faults
+    )
 
 
 def explore(rules: Rules) -> int:
@@ -151,8 +96,9 @@ def _moves(rules: Rules, world: World) -> Iterator[Move]:
         if world.commands >= cost:
             left = world._replace(commands=world.commands - cost)
             yield operation.value, _decides(left, COMMANDS[operation])
-    if Worker() in world.workers and world.saga.due_at is not None:
-        yield "claim", _claimed(world)
+    lease_lost = world.saga.calling is not None
+    if Worker() in world.workers and world.saga.due_at and world.faults >= lease_lost:
+        yield "claim", _claimed(world._replace(faults=world.faults - lease_lost))
     for worker in {*world.workers} - {Worker()}:
         yield "crash", _with(world, worker, Worker())
         if worker.heard is None:
@@ -162,7 +108,7 @@ def _moves(rules: Rules, world: World) -> Iterator[Move]:
     for request in world.late:
         gone = world._replace(late=world.late - {request})
         yield f"{request.kind} {request.step} is lost", gone
-        for verdict, reached in _arrives(rules, gone, request):
+        for verdict, reached in arrives(rules, gone, request):
             yield f"late {request.kind} {request.step} {verdict}", reached
 
 
@@ -172,27 +118,11 @@ def _calls(rules: Rules, world: World, worker: Worker) -> Iterator[Move]:
     assert request is not None
     call = f"{request.kind} {request.step}"
     yield f"{call} no connection", _with(world, worker, worker._replace(heard=Verdict.NOT_APPLIED))
-    timed_out = world._replace(late=world.late | {request})
-    yield f"{call} time-out", _with(timed_out, worker, worker._replace(heard=Verdict.IN_DOUBT))
-    for verdict, reached in _arrives(rules, world, request):
+    if world.faults:
+        lost = world._replace(late=world.late | {request}, faults=world.faults - 1)
+        yield f"{call} time-out", _with(lost, worker, worker._replace(heard=Verdict.IN_DOUBT))
+    for verdict, reached in arrives(rules, world, request):
         yield f"{call} {verdict}", _with(reached, worker, worker._replace(heard=verdict))
-
-
-def _arrives(rules: Rules, world: World, request: Request) -> Iterator[tuple[Verdict, World]]:
-    """The participant's answers: a "no" is its business, and it does not remember saying it."""
-    done = world._replace(effects=(*world.effects, request))
-    action = request._replace(kind=CallKind.ACTION)
-    if request.kind is CallKind.COMPENSATION:
-        undone = done if world.net(request.run, request.step) > 0 else world
-        yield Verdict.SUCCEEDED, undone._replace(barred=world.barred | {action})
-        yield Verdict.REFUSED, world
-    elif request in world.effects and rules.idempotent:
-        yield Verdict.SUCCEEDED, world
-    elif request in world.barred and rules.barrier:
-        yield Verdict.REFUSED, world
-    else:
-        yield Verdict.SUCCEEDED, done
-        yield Verdict.REFUSED, world
 
 
 def _claimed(world: World) -> World:
@@ -260,12 +190,11 @@ def _check(world: World) -> None:
     saga = world.saga
     if world.workers != (Worker(), Worker()) or world.late:
         return  # something may still come
-    if saga.status is SagaStatus.COMPLETED:
-        if any(world.net(saga.run, name) != 1 for name in NAMES):
-            raise Violation("1: completed without the effect of each action")
-    if saga.status is SagaStatus.COMPENSATED:
-        if any(world.net(saga.run, name) for name in NAMES):
-            raise Violation("2: compensated with an effect left")
+    nets = {world.net(saga.run, name) for name in NAMES}
+    if saga.status is SagaStatus.COMPLETED and nets != {1}:
+        raise Violation("1: completed without the effect of each action")
+    if saga.status is SagaStatus.COMPENSATED and nets != {0}:
+        raise Violation("2: compensated with an effect left")
     if any(world.net(run, name) for run in range(1, saga.run) for name in NAMES):
         raise Violation("2: an effect of an earlier run is left")
 

@@ -120,13 +120,11 @@ def test_a_saga_that_waits_is_not_touched_before_its_time() -> None:
 )
 def test_a_step_in_doubt_stays_in_doubt_and_is_compensated(answers: list[str]) -> None:
     story = calling("pay").driven(*answers)
-    assert story.step("pay").effect is Effect.IN_DOUBT
-    assert story.state.in_doubt
-    assert story.calls == "refund"
+    assert (story.step("pay").effect, story.calls) == (Effect.IN_DOUBT, "refund")
+    doubted = story.state.in_doubt
     story.answer("succeeded")
-    assert story.step("pay").effect is Effect.NONE
-    assert not story.state.in_doubt
-    assert story.calls == "release"
+    assert (story.step("pay").effect, story.calls) == (Effect.NONE, "release")
+    assert (doubted, story.state.in_doubt) == (True, False)
 
 
 @pytest.mark.parametrize("answers", [["refused"], ["not_applied"] * 4, ["not_applied", "refused"]])

@@ -65,6 +65,8 @@ class SagaWalk(RuleBasedStateMachine):
         names = tuple(step.name for step in definition.steps)
         self.events: list[ev.Event] = [ev.SagaCreated(steps=names)]
         self.state = ev.replay(self.events)
+        self.tries: Counter[tuple[str, CallKind]] = Counter()
+        """Attempts that nobody asked for, counted without the core's help."""
 
     def happens(self, trigger: tr.Trigger) -> bool:
         """Whether it was legal; if it was, each event it caused is checked and recorded."""
@@ -124,21 +126,33 @@ class SagaWalk(RuleBasedStateMachine):
         assert after.epoch == before.epoch + isinstance(event, ev.Claimed), "only a claim fences"
         if after.status is not before.status:
             assert type(event) in EDGES[before.status, after.status]
-        if isinstance(event, at.AttemptStarted):
-            self.check_start(before, event)
+        match event:
+            case at.AttemptStarted(step=step, call=call):
+                self.check_start(before, event)
+                self.tries[step, call] += 1
+                assert self.tries[step, call] <= 1 + self.definition.step(step).retry.max_retries
+            case at.AttemptHeld(step=step, call=call):
+                self.tries[step, call] -= 1
+            case ev.RetryRequested() | ev.CompensateRequested():
+                self.tries.clear()
 
     def check_start(self, state: SagaState, started: at.AttemptStarted) -> None:
         place = [step.name for step in state.steps].index(started.step)
         if started.call is CallKind.ACTION:
             assert state.direction is Direction.FORWARD, "no action after turning round"
             assert not state.cancel_requested
+            assert not self.too_late(state)
             assert all(s.status is StepStatus.COMPLETED for s in state.steps[:place])
         else:
             assert state.direction is Direction.COMPENSATING
             assert state.steps[place].effect is not Effect.NONE
             assert self.open_effects(state) <= {s.name for s in state.steps[: place + 1]}
         assert started.attempt == state.steps[place].attempts_of(started.call) + 1
-        assert started.attempt <= 1 + self.definition.step(started.step).retry.max_retries
+
+    def too_late(self, state: SagaState) -> bool:
+        pivot = self.definition.pivot
+        decided = pivot is not None and state.step(pivot).effect is not Effect.NONE
+        return state.deadline is not None and self.now >= state.deadline and not decided
 
     def open_effects(self, state: SagaState) -> set[str]:
         """The steps that are yet to be compensated."""
@@ -183,7 +197,7 @@ class SagaWalk(RuleBasedStateMachine):
 
 def test_whatever_happens_to_a_saga() -> None:
     REACHED.clear()
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         SagaWalk,
         settings=settings(
             max_examples=150,

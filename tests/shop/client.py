@@ -2,11 +2,15 @@
 
 import json
 from http.client import HTTPConnection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from shop import Shop
+
+class Served(Protocol):
+    """A shop, here or in another process."""
+
+    urls: dict[str, str]
 
 
 class Response(NamedTuple):
@@ -36,7 +40,7 @@ def request(
 class Caller:
     """Plays the orchestrator of one saga."""
 
-    def __init__(self, shop: Shop, saga_id: str | None = None) -> None:
+    def __init__(self, shop: Served, saga_id: str | None = None) -> None:
         self.saga_id = saga_id or str(uuid4())
         self._shop = shop
 

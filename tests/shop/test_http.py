@@ -76,8 +76,9 @@ def test_a_missing_key(shop: Shop, caller: Caller) -> None:
     assert (entry["outcome"], entry["key"], entry["amount"]) == ("refused", None, "1.00")
 
 
-def test_a_body_over_the_limit(shop: Shop, caller: Caller) -> None:
-    response = request(shop.urls["payment"], "POST", "/payments", b" " * (1024 * 1024 + 1), KEY)
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 12 * 1024 * 1024])
+def test_a_body_over_the_limit(shop: Shop, caller: Caller, size: int) -> None:
+    response = request(shop.urls["payment"], "POST", "/payments", b" " * size, KEY)
     assert (response.status, response.body["code"]) == (413, "body_too_large")
     (entry,) = caller.get("payment", "/ledger")["entries"]
     assert (entry["outcome"], entry["status"], entry["body_sha256"]) == ("refused", 413, None)

@@ -6,8 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,7 +24,7 @@ Start = Callable[..., "Process"]
 
 
 class Process:
-    """A running `python -m shop`; quacks like a Shop for a Caller."""
+    """A running `python -m shop`."""
 
     def __init__(self, state: Path, *options: str) -> None:
         command = [sys.executable, "-m", "shop", "--state", str(state), *ANY_PORTS, *options]
@@ -70,13 +73,13 @@ def test_it_prints_where_it_listens(start: Start) -> None:
 
 def test_effects_records_and_barriers_survive_kill_9(start: Start) -> None:
     first = start()
-    caller = Caller(first)  # type: ignore[arg-type]
+    caller = Caller(first)
     paid, reserved = caller.pay(), caller.reserve()
     caller.release()
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
 
     second = start()
-    again = Caller(second, caller.saga_id)  # type: ignore[arg-type]
+    again = Caller(second, caller.saga_id)
     assert reserved.status == 201
     assert again.pay().body == paid.body
     assert again.reserve().body["code"] == "barred"
@@ -87,13 +90,13 @@ def test_effects_records_and_barriers_survive_kill_9(start: Start) -> None:
 
 def test_an_effect_whose_answer_was_never_sent_survives_kill_9(start: Start) -> None:
     first = start()
-    caller = Caller(first)  # type: ignore[arg-type]
+    caller = Caller(first)
     caller.set_fault("payment", "late", seconds=5)
     with pytest.raises(TimeoutError):
         caller.pay(timeout=0.3)
     first.end(signal.SIGKILL)
 
-    again = Caller(start(), caller.saga_id)  # type: ignore[arg-type]
+    again = Caller(start(), caller.saga_id)
     assert again.pay().status == 201
     assert again.outcomes("payment") == ["applied", "replayed"]
 
@@ -101,7 +104,7 @@ def test_an_effect_whose_answer_was_never_sent_survives_kill_9(start: Start) -> 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(start: Start, number: int) -> None:
     process = start()
-    caller = Caller(process)  # type: ignore[arg-type]
+    caller = Caller(process)
     caller.set_fault("payment", "hang", seconds=60)
     with pytest.raises(TimeoutError):  # the call is in flight still when the signal comes
         caller.pay(timeout=0.1)
@@ -121,7 +124,7 @@ def test_without_the_option_the_end_of_input_is_ignored(start: Start) -> None:
     process = start()
     assert process.process.stdin
     process.process.stdin.close()
-    assert Caller(process).pay().status == 201  # type: ignore[arg-type]
+    assert Caller(process).pay().status == 201
 
 
 def test_a_port_in_use_is_one_clear_line(start: Start) -> None:
@@ -166,6 +169,17 @@ def test_a_failed_start_leaves_nothing_open(tmp_path: Path) -> None:
         with pytest.raises(StartError, match="sales cannot listen"):
             Shop(tmp_path, ports).start()
         socket.create_server(("127.0.0.1", free)).close()
+
+
+def test_stop_ends_idle_connections(tmp_path: Path) -> None:
+    with Shop(tmp_path) as shop:
+        connection = HTTPConnection(urlsplit(shop.urls["sales"]).netloc, timeout=5)
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    assert connection.sock.recv(1) == b""
+    connection.close()
 
 
 def test_a_stopped_shop_starts_again_with_its_state(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Gunicorn's settings for the API."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from django.conf import settings
+from prometheus_client.multiprocess import mark_process_dead
+
+workers = settings.SAGA_API_PROCESSES
+worker_class = "gthread"
+threads = settings.SAGA_API_THREADS
+# Loaded once, before the fork, so that the processes share its memory.
+preload_app = True
+timeout = 60
+graceful_timeout = 30
+keepalive = 30
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def when_ready(server: Any) -> None:
+    """Keep the garbage collector from copying the shared pages of the parent."""
+    gc.collect()
+    gc.freeze()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Take a dead process's live gauges out of the metrics; its counters stay."""
+    mark_process_dead(worker.pid)

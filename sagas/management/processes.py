@@ -1,0 +1,60 @@
+"""Starting the service's processes: what `manage.py api` and `manage.py worker` become."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
+
+METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def require_service() -> None:
+    """Raises CommandError unless several processes can share database and broker."""
+    if not settings.SAGA_SHARED_STATE:
+        raise CommandError(
+            "API and worker processes need PostgreSQL and Redis: set DATABASE_URL (or DB_HOST, "
+            "DB_USERNAME, DB_PASSWORD, DB_DATABASE) and REDIS_URL (or REDIS_HOST). "
+            "`./run demo` needs neither."
+        )
+
+
+def require_schema() -> None:
+    """Raises CommandError if the database cannot be reached or lacks migrations."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise CommandError(f"the database cannot be reached: {reason}") from error
+    finally:
+        connection.close()
+    if missing:
+        raise CommandError(
+            f"the database lacks {len(missing)} migrations: run `./run manage migrate` first."
+        )
+
+
+def become(*command: str) -> NoReturn:
+    """Replace this process by the command; its metrics join those of its siblings.
+
+    Raises CommandError if the folder for the metrics cannot be written.
+    """
+    if METRICS_DIR not in os.environ:
+        # Shared by all processes of this machine, and kept when one of them dies: a counter
+        # that shrank would look like a restart to Prometheus.
+        folder = Path(settings.STATE_DIR) / "metrics"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(f"cannot make the folder for metrics: {error}") from error
+        os.environ[METRICS_DIR] = str(folder)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", *command])

@@ -1,0 +1,142 @@
+"""Example sagas in every state, for trying out the API and the console.
+
+They are driven by the engine as real ones are, except that the participants' answers are
+made up here; nothing is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from executors.base import SagaExecutor, SagaView
+from executors.registry import registry
+from sagas import services
+from sagas.domain import triggers as tr
+from sagas.domain.definition import Definition
+from sagas.domain.outcome import Outcome, Verdict
+from sagas.domain.state import CallKind, Json, SagaStatus
+from sagas.engine.engine import Engine
+from sagas.engine.ports import StepCall
+
+ACTOR = "seed"
+_FOR_EVER = timedelta(days=3650)
+"""The lease of the examples in progress: no worker is to take them over."""
+
+_ITEMS = [{"product_id": 456, "quantity": 2, "price": "29.99"}]
+_ORDER = {"store_id": 1, "customer_id": 123, "items": _ITEMS, "amount": "59.98"}
+DATA: Mapping[str, dict[str, Any]] = {
+    "purchase_saga": _ORDER | {"payment_method": "credit_card"},
+    "return_saga": _ORDER | {"sale_id": "sale-example", "reason": "wrong size"},
+}
+"""Valid data for each of the two saga types."""
+
+
+class _Stop(Exception):
+    """The call stays in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pretender:
+    """Answers a saga's calls from a script instead of calling participants."""
+
+    executor: SagaExecutor
+    script: Mapping[str, Verdict | None]
+    """By action or compensation: the verdict, where it is not success; None stays in flight."""
+
+    @property
+    def definition(self) -> Definition:
+        return self.executor.definition
+
+    def find(self, saga_type: str, version: int) -> _Pretender:
+        return self
+
+    def perform(self, call: StepCall) -> Outcome:
+        step = self.executor.step(call.step)
+        name = step.name if call.kind is CallKind.ACTION else step.compensation
+        verdict = self.script.get(name, Verdict.SUCCEEDED)
+        if verdict is None:
+            raise _Stop
+        view = SagaView(id=call.saga_id, run=call.run, data=call.data, outputs=call.outputs)
+        built = self.executor.build(call.step, call.kind, view)
+        request = {
+            "participant": step.participant,
+            "method": built.method,
+            "path": built.path,
+            "body": built.body,
+        }
+        duration = timedelta(milliseconds=12)
+        if verdict is Verdict.REFUSED:
+            return Outcome(
+                verdict=verdict,
+                error=f"{step.participant} answered 409",
+                request=request,
+                answer={"status": 409, "body": '{"detail": "an example of a refusal"}'},
+                duration=duration,
+            )
+        return Outcome(
+            verdict=verdict,
+            output=_output(step.answer, name) if call.kind is CallKind.ACTION else {},
+            request=request,
+            answer={"status": 200},
+            duration=duration,
+        )
+
+
+def _output(answer: Any, name: str) -> Json:
+    """Something that the step's serializer could have kept."""
+    fields = answer().fields if answer is not None else {}
+    return {
+        field: True if kind.__class__.__name__ == "BooleanField" else f"{name}-example"
+        for field, kind in fields.items()
+    }
+
+
+def _scripts(definition: Definition) -> Iterator[tuple[str, dict[str, Verdict | None]]]:
+    """A name and a script for each state that an example is wanted in."""
+    forward = [step.name for step in definition.forward()]
+    backward = [step.compensation for step in definition.backward()]
+    last = forward[-1]
+    yield "completed", {}
+    yield "in_progress", {forward[2]: None}
+    yield "compensating", {last: Verdict.REFUSED, backward[-1]: None}
+    yield "compensated", {last: Verdict.REFUSED}
+    yield "failed", {last: Verdict.REFUSED, backward[-1]: Verdict.REFUSED}
+
+
+def seed() -> list[tuple[str, UUID]]:
+    """Make what is missing of the examples; their names and ids. Running it again adds none."""
+    made: list[tuple[str, UUID]] = []
+    for saga_type, data in DATA.items():
+        executor = registry.newest(saga_type)
+        if executor is None:
+            continue
+        made.append(_pending(saga_type, data))
+        for state, script in _scripts(executor.definition):
+            name = f"{saga_type}/{state}"
+            saga_id = _pending(saga_type, data, state)[1]
+            if services.get_saga(saga_id).status == SagaStatus.PENDING.value:
+                _run(_Pretender(executor, script), saga_id)
+            made.append((name, saga_id))
+    return made
+
+
+def _pending(saga_type: str, data: dict[str, Any], state: str = "pending") -> tuple[str, UUID]:
+    name = f"{saga_type}/{state}"
+    created = services.create_saga(
+        saga_type, data, execute=False, actor=ACTOR, idempotency_key=f"seed:{name}"
+    )
+    return name, created.saga.id
+
+
+def _run(pretender: _Pretender, saga_id: UUID) -> None:
+    # An engine of its own, without observers: no worker is woken, no metric counts examples.
+    engine = Engine(pretender, owner=ACTOR, lease=_FOR_EVER, park=_FOR_EVER)
+    engine.command(saga_id, tr.Execute(), actor=ACTOR, reason="an example")
+    try:
+        engine.drive(saga_id)
+    except _Stop:
+        return

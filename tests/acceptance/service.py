@@ -1,0 +1,148 @@
+"""The service as it is deployed: API and worker processes on PostgreSQL and Redis, and the shop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from shop import Shop
+from tests.servers import start_postgres, start_redis
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PURCHASE: dict[str, Any] = {
+    "store_id": 1,
+    "customer_id": 123,
+    "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
+    "payment_method": "credit_card",
+    "amount": 59.98,
+}
+
+
+def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until the condition holds; fail with `what` when it does not in time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+class Service:
+    """Everything on ports of its own; a context manager."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = requests.Session()
+        self.shop = Shop(folder / "shop", ports={"inventory": 0, "payment": 0, "sales": 0})
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.port = port
+
+    def __enter__(self) -> Self:
+        self.postgres, self.redis = start_postgres(), start_redis()
+        self.shop.start()
+        self.run("migrate", "-v0").wait()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            process.wait(30)
+        self.shop.stop()
+        self.postgres.stop()
+        self.redis.stop()
+
+    def run(self, *command: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start `manage.py` with a command, in a process group of its own."""
+        unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+        participants = {f"PARTICIPANT_{n.upper()}_URL": u for n, u in self.shop.urls.items()}
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            start_new_session=True,
+            env=inherited
+            | participants
+            | {
+                "SAGA_STATE_DIR": str(self.folder / "state"),
+                "DATABASE_URL": self.postgres.url,
+                "REDIS_URL": self.redis.url,
+                "PORT": str(self.port),
+                "LOG_LEVEL": "error",
+                "SAGA_WORKER_PROCESSES": "1",
+                **env,
+            },
+        )
+        self.processes.append(process)
+        return process
+
+    def start_api(self, **env: str) -> subprocess.Popen[bytes]:
+        """Start the API and wait until it is ready."""
+        process = self.run("api", **env)
+        eventually(self.ready, 30, "the API is ready")
+        return process
+
+    def start_worker(self, **env: str) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        return self.run("worker", **env)
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """kill -9 of the process and its children."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def ready(self) -> bool:
+        try:
+            return self.http.get(f"{self.url}/health/ready", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def create(self, *, execute: bool = True, **data: Any) -> str:
+        """A new purchase saga; its id."""
+        body = {"type": "purchase_saga", "data": PURCHASE | data, "execute": execute}
+        answer = self.http.post(f"{self.url}/api/v1/sagas", json=body)
+        assert answer.status_code == 201, answer.text
+        saga_id: str = answer.json()["id"]
+        return saga_id
+
+    def post(self, path: str, **headers: str) -> requests.Response:
+        return self.http.post(f"{self.url}/api/v1/sagas/{path}", headers=headers, timeout=90)
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(f"{self.url}/api/v1/sagas{path}")
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def count(self, status: str) -> int:
+        number: int = self.get(f"?status={status}&limit=1")["count"]
+        return number
+
+    def metric(self, line: str) -> float:
+        """The value of the metric that is written so in /metrics."""
+        text = self.http.get(f"{self.url}/metrics").text
+        for row in text.splitlines():
+            if row.startswith(line + " "):
+                return float(row.rsplit(" ", 1)[1])
+        return 0.0
+
+    def fault(self, service: str, **switch: Any) -> None:
+        answer = self.http.put(f"{self.shop.urls[service]}/faults", json=switch)
+        assert answer.status_code == 201, answer.text
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """What the three participants wrote down."""
+        return [
+            entry
+            for url in self.shop.urls.values()
+            for entry in self.http.get(f"{url}/ledger").json()["entries"]
+        ]

@@ -1,0 +1,189 @@
+"""Many at once: only one wins, and the others change nothing."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from django.db import OperationalError, connections
+
+from sagas.domain import triggers as tr
+from sagas.domain.rules import Illegal
+from sagas.domain.state import SagaStatus
+from sagas.engine import store
+from sagas.engine.sweeper import Sweeper
+from tests.engine.stage import NO, OK, Stage, kinds, state_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(number: int, work: Callable[[int], None]) -> list[Exception | None]:
+    """What each of the threads, started together, gave or raised."""
+    gate = Barrier(number)
+
+    def run(index: int) -> Exception | None:
+        gate.wait()
+        try:
+            work(index)
+        except Exception as error:
+            return error
+        finally:
+            connections.close_all()
+        return None
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(run, range(number)))
+
+
+def test_of_twenty_executes_one_wins() -> None:
+    stage = Stage()
+    saga_id = stage.create(execute=False)
+
+    def execute(index: int) -> None:
+        stage.engine().command(saga_id, tr.Execute(), actor=f"client-{index}", reason="")
+
+    results = at_once(20, execute)
+    assert results.count(None) == 1
+    assert all(isinstance(result, Illegal) for result in results if result is not None)
+    assert kinds(saga_id).count("execute_requested") == 1
+
+
+def test_execute_and_cancel_do_not_both_win() -> None:
+    stage = Stage()
+    for _ in range(10):
+        saga_id = stage.create(execute=False)
+        triggers = [tr.Execute(), tr.Compensate()] * 4
+
+        def ask(index: int, saga_id: UUID = saga_id, triggers: list[tr.Trigger] = triggers) -> None:
+            stage.engine().command(saga_id, triggers[index], actor="client", reason="")
+
+        at_once(8, ask)
+        state = state_of(saga_id)
+        assert state.status is SagaStatus.COMPENSATED
+        assert kinds(saga_id).count("compensate_requested") == 1
+
+
+def test_many_workers_drive_a_saga_once() -> None:
+    stage = Stage()
+    saga_id = stage.create()
+
+    def drive(index: int) -> None:
+        stage.engine(f"worker-{index}").drive(saga_id)
+
+    assert at_once(12, drive) == [None] * 12
+    assert stage.names() == ["look", "book", "pay"]
+    assert state_of(saga_id).epoch == 1
+
+
+def test_an_answer_is_kept_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    saga_id = stage.create()
+    save, failures = store.save, iter([1, 1, 1])
+
+    def away(*args: object, **kwargs: object) -> object:
+        if stage.calls and next(failures, None):
+            raise OperationalError("server closed the connection unexpectedly")
+        return save(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "save", away)
+    stage.engine().drive(saga_id)
+    assert state_of(saga_id).status is SagaStatus.COMPLETED
+    assert stage.names() == ["look", "book", "pay"]
+
+
+def test_a_commit_whose_answer_was_lost_is_read_again_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    saga_id = stage.create()
+    save, failures = store.save, iter([1])
+
+    def answer_lost(*args: object, **kwargs: object) -> object:
+        saved = save(*args, **kwargs)  # type: ignore[arg-type]
+        if len(stage.calls) == 2 and next(failures, None):
+            raise OperationalError("server closed the connection unexpectedly")
+        return saved
+
+    monkeypatch.setattr(store, "save", answer_lost)
+    stage.engine().drive(saga_id)
+    assert state_of(saga_id).status is SagaStatus.COMPLETED
+    assert stage.names() == ["look", "book", "pay"]
+    assert kinds(saga_id).count("attempt_succeeded") == 3
+
+
+def test_an_observer_that_raises_harms_nothing() -> None:
+    stage = Stage()
+    engine = stage.engine()
+
+    def raises(recorded: object) -> None:
+        raise RuntimeError("broken observer")
+
+    engine.observers.append(raises)
+    saga_id = stage.create()
+    engine.drive(saga_id)
+    assert state_of(saga_id).status is SagaStatus.COMPLETED
+
+
+class Broker:
+    """Counts messages, or is away."""
+
+    def __init__(self, *, away: bool = False, waiting: int = 0) -> None:
+        self.away = away
+        self.waiting = waiting
+        self.sent: list[UUID] = []
+
+    def wake(self, saga_id: UUID) -> None:
+        if self.away:
+            raise ConnectionError("broker away")
+        self.sent.append(saga_id)
+
+    def backlog(self) -> int:
+        if self.away:
+            raise ConnectionError("broker away")
+        return self.waiting
+
+
+def sweeper_of(stage: Stage, broker: Broker) -> Sweeper:
+    return Sweeper(
+        wake=broker.wake,
+        drive=stage.engine().drive,
+        backlog=broker.backlog,
+        interval=60,
+        batch=3,
+    )
+
+
+def test_the_sweeper_wakes_what_is_due_the_longest_overdue_first() -> None:
+    stage, broker = Stage(), Broker()
+    due = [stage.create() for _ in range(5)]
+    stage.create(execute=False)
+    sweeper_of(stage, broker).sweep()
+    assert broker.sent == due[:3]
+
+
+def test_the_sweeper_sends_no_more_than_there_is_room_for() -> None:
+    stage, broker = Stage(), Broker(waiting=2)
+    due = [stage.create() for _ in range(5)]
+    sweeper_of(stage, broker).sweep()
+    assert broker.sent == due[:1]
+
+
+def test_without_a_broker_the_sweeper_drives_sagas_itself() -> None:
+    stage, broker = Stage(), Broker(away=True)
+    stage.script = {"pay": [OK, NO]}
+    due = [stage.create() for _ in range(2)]
+    sweeper = sweeper_of(stage, broker)
+    sweeper.sweep()
+    sweeper.stop_pool()
+    statuses = {state_of(saga_id).status for saga_id in due}
+    assert statuses == {SagaStatus.COMPLETED, SagaStatus.COMPENSATED}
+
+
+def test_a_stale_worker_cannot_save() -> None:
+    stage = Stage()
+    saga_id = stage.create()
+    stale = store.load(saga_id)
+    stage.engine().drive(saga_id)
+    saved = store.save(stale, stage.definition, [], now=stale.now(), actor="worker-0")
+    assert saved is None
