@@ -17,7 +17,7 @@ def _set_up() -> dramatiq.Broker:
     or expires messages is used.
     """
     if settings.REDIS_URL:
-        broker: dramatiq.Broker = RedisBroker(
+        broker: dramatiq.Broker = RedisBroker(  # type: ignore[no-untyped-call]
             url=settings.REDIS_URL,
             middleware=[],
             namespace="dramatiq-saga",
@@ -38,6 +38,7 @@ broker = _set_up()
 def backlog() -> int:
     """Messages that wait for a worker. Raises if the broker is away."""
     if isinstance(broker, StubBroker):
-        return broker.queues[QUEUE].qsize()
+        return int(broker.queues[QUEUE].qsize())
     assert isinstance(broker, RedisBroker)
-    return int(broker.do_qsize(QUEUE))
+    waiting: int = broker.do_qsize(QUEUE)
+    return waiting

@@ -38,7 +38,10 @@ class StepCall:
 class Executor(Protocol):
     """A saga type that this process can drive."""
 
-    definition: Definition
+    @property
+    def definition(self) -> Definition:
+        """Its steps, as frozen data."""
+        ...
 
     def perform(self, call: StepCall) -> Outcome:
         """Make the attempt. Never called inside a database transaction."""

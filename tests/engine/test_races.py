@@ -53,7 +53,7 @@ def test_execute_and_cancel_do_not_both_win() -> None:
     stage = Stage()
     for _ in range(10):
         saga_id = stage.create(execute=False)
-        triggers = [tr.Execute(), tr.Compensate()] * 4
+        triggers: list[tr.Trigger] = [tr.Execute(), tr.Compensate()] * 4
 
         def ask(index: int, saga_id: UUID = saga_id, triggers: list[tr.Trigger] = triggers) -> None:
             stage.engine().command(saga_id, triggers[index], actor="client", reason="")
@@ -82,7 +82,7 @@ def test_an_answer_is_kept_while_the_database_is_away(monkeypatch: pytest.Monkey
     save, failures = store.save, iter([1, 1, 1])
 
     def away(*args: object, **kwargs: object) -> object:
-        if stage.calls and next(failures, None):
+        if len(stage.calls) > 0 and next(failures, 0):
             raise OperationalError("server closed the connection unexpectedly")
         return save(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -101,7 +101,7 @@ def test_a_commit_whose_answer_was_lost_is_read_again_and_not_repeated(
 
     def answer_lost(*args: object, **kwargs: object) -> object:
         saved = save(*args, **kwargs)  # type: ignore[arg-type]
-        if len(stage.calls) == 2 and next(failures, None):
+        if len(stage.calls) == 2 and next(failures, 0):
             raise OperationalError("server closed the connection unexpectedly")
         return saved
 
