@@ -15,7 +15,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 SAGAS = Counter("saga_total", "Sagas that reached a status.", ["type", "status"])
 DURATION = Histogram(
     "saga_duration_seconds",
-    "From execute (or retry) to the end of the saga.",
+    "From the operation that last started the saga to its end.",
     ["type"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600),
 )

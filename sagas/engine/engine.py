@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -231,6 +232,10 @@ class Engine:
         )
 
     def _tell(self, recorded: Recorded) -> None:
+        # At once, unless a caller has a transaction open: then when that has committed.
+        transaction.on_commit(partial(self._observe, recorded))
+
+    def _observe(self, recorded: Recorded) -> None:
         for observer in self.observers:
             try:
                 observer(recorded)

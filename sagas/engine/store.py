@@ -207,9 +207,7 @@ def _saga_columns(
         "updated_at": now,
     }
     if before is not state.status and state.status is SagaStatus.IN_PROGRESS:
-        columns |= {"ended_at": None}
-        if before in (SagaStatus.PENDING, SagaStatus.COMPENSATED):
-            columns["started_at"] = now
+        columns |= {"started_at": now, "ended_at": None}
     elif before is not state.status and state.status in _ENDED:
         columns["ended_at"] = now
     return columns

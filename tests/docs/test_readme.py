@@ -96,10 +96,8 @@ def test_the_example_saga_type_runs(trips: SagaExecutor, monkeypatch: pytest.Mon
 
 
 def test_every_variable_is_in_the_table() -> None:
-    source = "".join(
-        (ROOT / "sagaproject" / name).read_text(encoding="utf-8")
-        for name in ("settings.py", "config.py")
-    )
+    modules = (ROOT / "sagaproject").glob("*.py")
+    source = "".join(module.read_text(encoding="utf-8") for module in modules)
     read = set(re.findall(r'env\.(?:text|whole|number|flag|choice)\(\s*"([A-Z_]+)"', source))
     assert len(read) > 25
     missing = {name for name in read if f"`{name}`" not in README}
