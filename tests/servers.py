@@ -1,8 +1,5 @@
-"""Real servers for the tests: a pytest plugin (loaded by `-p` in pyproject.toml), and handles.
-
-The plugin starts a PostgreSQL and a Redis unless the environment names them (DATABASE_URL or
-DB_HOST, REDIS_URL or REDIS_HOST). SAGA_TEST_DATABASE=sqlite runs the tests on the embedded
-default, with no server. A test that stops, kills or restarts a server starts one of its own:
+"""Real servers for the tests. server_plugin.py gives the whole test run one of each; a test that
+stops, kills or restarts a server starts one of its own:
 
     with start_postgres() as postgres:
         postgres.kill()
@@ -17,12 +14,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator, MutableMapping
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-import pytest
 
 from tests.server_binaries import (
     ServerError,
@@ -221,51 +215,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-# --- The plugin -------------------------------------------------------------------------------
-
-_running: list[Server] = []
-
-
-@pytest.hookimpl(wrapper=True)  # a wrapper comes before pytest-django, which reads the settings
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
-    asked = early_config.known_args_namespace
-    if not (asked.help or asked.version):
-        try:
-            provide_servers(os.environ)
-        except ServerError as error:
-            raise pytest.UsageError(str(error)) from None
-    return (yield)
-
-
-def pytest_unconfigure() -> None:
-    while _running:
-        _running.pop().close()
-
-
-def provide_servers(environ: MutableMapping[str, str]) -> None:
-    """Make the environment name a database and a Redis, started here where it does not."""
-    if environ.get("SAGA_TEST_DATABASE") == "sqlite":
-        for name in ("DATABASE_URL", "DB_HOST", "REDIS_URL", "REDIS_HOST"):
-            environ.pop(name, None)
-        return
-    if not (environ.get("DATABASE_URL") or environ.get("DB_HOST")):
-        environ["DATABASE_URL"] = _run(start_postgres())
-    if not environ.get("REDIS_URL"):
-        host, port = environ.get("REDIS_HOST"), environ.get("REDIS_PORT", "6379")
-        environ["REDIS_URL"] = f"redis://{host}:{port}/0" if host else _run(start_redis())
-    # A worker of pytest-xdist inherits both from the controller. pytest-django gives each a test
-    # database of its own; a Redis database of its own it gets here.
-    worker = environ.get("PYTEST_XDIST_WORKER", "gw0")
-    environ["REDIS_URL"] = _redis_database(environ["REDIS_URL"], int(worker.removeprefix("gw")))
-
-
-def _run(server: Server) -> str:
-    _running.append(server)
-    return server.url
-
-
-def _redis_database(url: str, offset: int) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"/{int(parts.path.strip('/') or 0) + offset}"))

@@ -7,16 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from tests.servers import Postgres, Redis, Server, provide_servers, start_postgres, start_redis
+from tests.server_plugin import provide_servers
+from tests.servers import Postgres, Redis, Server, start_postgres, start_redis
 
 pytestmark = pytest.mark.xdist_group("servers")
 
+NO_RETRY = Retry(NoBackoff(), 0)
 STARTER = """
 import time
 from tests.servers import start_postgres, start_redis
@@ -77,10 +82,8 @@ def test_redis_answers(valkey):
 def test_both_want_the_password(postgres, valkey):
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(postgres.url.replace(postgres.password, "wrong"))
-    with (
-        redis.Redis(port=valkey.port) as client,
-        pytest.raises(redis.AuthenticationError),
-    ):
+    client = redis.Redis(port=valkey.port, retry=NO_RETRY)
+    with client, pytest.raises(redis.AuthenticationError):
         client.ping()
 
 
@@ -117,7 +120,7 @@ def test_servers_end_with_a_killed_starter_and_their_folders_with_the_next_start
         lines = [starter.stdout.readline().decode().split() for _ in range(2)]
         starter.send_signal(signal.SIGKILL)
     for pid, _ in lines:
-        wait_until(lambda pid=pid: is_gone(int(pid)))
+        wait_until(partial(is_gone, int(pid)))
     start_redis().close()
     assert [folder for _, folder in lines if Path(folder).exists()] == []
 
@@ -142,6 +145,11 @@ def test_close_leaves_nothing():
             "redis://c/5",
         ),
         ({"DB_HOST": "a", "REDIS_URL": "", "REDIS_HOST": "d"}, None, "redis://d:6379/0"),
+        (
+            {"DB_HOST": "a", "REDIS_URL": "", "REDIS_HOST": "d", "REDIS_PASSWORD": "p@"},
+            None,
+            "redis://:p%40@d:6379/0",
+        ),
         ({"DATABASE_URL": "postgresql://a/b", "SAGA_TEST_DATABASE": "sqlite"}, None, None),
     ],
 )
@@ -150,3 +158,4 @@ def test_servers_that_the_environment_names_win(given, database, redis_url):
     provide_servers(environ)
     assert environ.get("DATABASE_URL") == database
     assert environ.get("REDIS_URL") == redis_url
+    assert "REDIS_HOST" not in environ  # the settings refuse to be told both
