@@ -14,7 +14,10 @@ def main() -> None:
         os.environ.setdefault("LOG_FORMAT", "text")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell says of a program that Ctrl-C ended
 
 
 if __name__ == "__main__":

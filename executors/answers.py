@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from rest_framework.serializers import Serializer
-
+from executors.base import Refusal, Step
+from executors.retry_after import parse_retry_after
+from executors.transport import Answer
 from sagas.domain import strictjson
-from sagas.domain.outcome import Verdict
-from sagas.domain.state import Json
+from sagas.domain.outcome import Outcome, Verdict
+from sagas.domain.state import CallKind, Json
+
+logger = logging.getLogger(__name__)
 
 _EXCERPT = 2000
 """Characters of an answer that are kept to show why an attempt went as it did."""
 
+_LONGEST_REASON = 200
+_REASONS = ("detail", "code", "title", "message", "error")
+"""Where the body of an error says what is wrong; the first two are RFC 9457's and our shop's."""
+
 _ASKS_TO_COME_BACK = frozenset({408, 425, 429})
 
 
-class Unusable(Exception):
+class _Unusable(Exception):
     """A success whose body cannot be used: the effect is in doubt."""
 
 
-def verdict_on(status: int, overrides: dict[int, Verdict]) -> Verdict:
+def verdict_on(status: int, overrides: Mapping[int, Verdict]) -> Verdict:
     """The verdict on an answer's status alone; a success still needs its body read."""
     if status in overrides:
-        return overrides[status]
+        return Verdict(overrides[status])
     if 200 <= status < 300:
         return Verdict.SUCCEEDED
     if 400 <= status < 500 and status not in _ASKS_TO_COME_BACK:
@@ -33,28 +42,96 @@ def verdict_on(status: int, overrides: dict[int, Verdict]) -> Verdict:
     return Verdict.IN_DOUBT
 
 
-def read_output(body: bytes, headers: dict[str, str], answer: type[Serializer[Any]] | None) -> Json:
-    """The validated content of a successful answer. Raises Unusable."""
-    if headers.get("content-encoding", "identity") != "identity":
-        raise Unusable("the answer is compressed, which was not asked for")
-    try:
-        value = strictjson.loads(body) if body.strip() else {}
-    except ValueError as error:
-        raise Unusable(f"the answer is not usable JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise Unusable("the answer is not a JSON object")
-    if answer is None:
+def outcome_of(step: Step, kind: CallKind, participant: str, answer: Answer) -> Outcome:
+    """What the answer to that call of the step means."""
+    verdict, output, error = verdict_on(answer.status, step.verdicts), None, ""
+    if verdict is Verdict.SUCCEEDED:
+        try:
+            output = _output(step, kind, answer)
+        except Refusal as refusal:
+            verdict, error = Verdict.REFUSED, f"{participant} said no: {_plain(str(refusal))}"
+        except _Unusable as why:
+            verdict = Verdict.IN_DOUBT
+            error = f"{participant} answered {answer.status}, but {_plain(str(why))}"
+    else:
+        error = f"{participant} answered {answer.status}{_reason(answer)}"
+    kept: dict[str, Any] = {"status": answer.status}
+    if verdict is not Verdict.SUCCEEDED:
+        kept["body"] = _excerpt(answer)
+    return Outcome(
+        verdict=verdict,
+        output=output,
+        error=error,
+        answer=kept,
+        retry_after=parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC)),
+    )
+
+
+def _output(step: Step, kind: CallKind, answer: Answer) -> Json:
+    """The validated content of a success. Raises _Unusable or Refusal."""
+    value = _json(answer)
+    if kind is CallKind.COMPENSATION or step.answer is None:
         return value
-    serializer = answer(data=value)
-    if not serializer.is_valid():
-        raise Unusable(f"the answer is not valid: {_first_errors(serializer.errors)}")
-    return dict(serializer.to_representation(serializer.validated_data))
+    try:
+        serializer = step.answer(data=value)
+        if serializer.is_valid():
+            return dict(serializer.to_representation(serializer.validated_data))
+    except Refusal:
+        raise
+    except Exception as error:
+        # The call has had its effect; a bug in our reading of the answer does not undo it.
+        logger.exception("the answer to step %s could not be checked", step.name)
+        raise _Unusable(f"checking its body failed: {type(error).__name__}: {error}") from error
+    raise _Unusable(f"its body is not valid: {'; '.join(_sentences(serializer.errors))}")
 
 
-def excerpt(body: bytes) -> str:
+def _json(answer: Answer) -> dict[str, Any]:
+    if _is_compressed(answer):
+        raise _Unusable("its body is compressed, which was not asked for")
+    try:
+        value = strictjson.loads(answer.body) if answer.body.strip() else {}
+    except ValueError as error:
+        raise _Unusable(f"its body is not usable JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise _Unusable("its body is not a JSON object")
+    return value
+
+
+def _is_compressed(answer: Answer) -> bool:
+    return answer.headers.get("content-encoding", "identity").lower() not in ("identity", "")
+
+
+def _reason(answer: Answer) -> str:
+    """What the body of an error says is wrong, as the end of a sentence."""
+    try:
+        value = _json(answer)
+    except _Unusable:
+        return ""
+    texts = (value[name] for name in _REASONS if isinstance(value.get(name), str))
+    text = next((plain for text in texts if (plain := _plain(text))), "")
+    return f": {text}" if text else ""
+
+
+def _plain(text: str) -> str:
+    """One line of printable text, not too long: it goes to logs and to operators."""
+    line = " ".join(text.split())[:_LONGEST_REASON]
+    return "".join(character if character.isprintable() else "�" for character in line)
+
+
+def _sentences(errors: Any, where: str = "") -> Iterator[str]:
+    """A serializer's errors, each with the path of its field."""
+    if isinstance(errors, Mapping):
+        for name, below in errors.items():
+            yield from _sentences(below, f"{where}.{name}" if where else str(name))
+    elif isinstance(errors, list):
+        for below in errors:
+            yield from _sentences(below, where)
+    else:
+        yield f"{where}: {errors}" if where else str(errors)
+
+
+def _excerpt(answer: Answer) -> str:
     """The beginning of a body as text that the database can hold."""
-    return body[: _EXCERPT * 4].decode("utf-8", "replace").replace("\0", "�")[:_EXCERPT]
-
-
-def _first_errors(errors: Any) -> str:
-    return json.dumps(errors, default=str)[:300]
+    if _is_compressed(answer):
+        return "(compressed)"
+    return answer.body[: _EXCERPT * 4].decode("utf-8", "replace").replace("\0", "�")[:_EXCERPT]

@@ -7,6 +7,7 @@ steps; it sends nothing itself. So a call can be previewed, and repeated byte fo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,18 +20,34 @@ from rest_framework.serializers import Serializer
 
 from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.state import CallKind, Json, idempotency_key
+from sagas.domain.state import CallKind, Json
 from sagas.engine.ports import StepCall
+
+_METHOD = re.compile(r"[A-Z]+")
+_PATH = re.compile(r"/(?!/)[!-\"$-~]*")  # visible ASCII, no fragment, no other host
+_DOTS = re.compile(r"/\.\.?(/|\?|$)")
+
+
+class Refusal(Exception):
+    """An answer's serializer raises it when a success says no: `{"available": false}`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call to a participant, before it is sent."""
+    """A call to a participant, before it is sent. Raises ValueError if it could not be."""
 
     method: str
     path: str
+    """Starts with a slash; what goes into it from data is to be quoted."""
+
     body: str
     """The exact JSON text that is sent."""
+
+    def __post_init__(self) -> None:
+        if not _METHOD.fullmatch(self.method):
+            raise ValueError(f"{self.method!r} is not an HTTP method")
+        if not _PATH.fullmatch(self.path) or _DOTS.search(self.path):
+            raise ValueError(f"{self.path[:100]!r} is not the path of a call")
 
 
 def post(path: str, body: Mapping[str, Any]) -> Request:
@@ -90,7 +107,7 @@ class Step:
         """The step as the engine knows it, with the settings' limits where it names none."""
         default = settings.SAGA_RETRY
         delay = default["delay"] if self.retry_delay is None else self.retry_delay
-        retries = default["max_retries"] if self.max_retries is None else self.max_retries
+        retries = int(default["max_retries"]) if self.max_retries is None else self.max_retries
         timeout = settings.SAGA_CALL_TIMEOUT if self.timeout is None else self.timeout
         return StepDefinition(
             name=self.name,
@@ -151,18 +168,3 @@ class SagaExecutor:
         from executors.perform import perform
 
         return perform(self, call)
-
-
-def call_headers(call: StepCall, name: str) -> dict[str, str]:
-    """The headers that tell a participant which call of which saga this is."""
-    headers = {
-        "Content-Type": "application/json",
-        "Idempotency-Key": idempotency_key(call.saga_id, call.run, call.step, call.kind),
-        "Saga-Id": str(call.saga_id),
-        "Saga-Run": str(call.run),
-        "Saga-Step": name,
-    }
-    if call.kind is CallKind.COMPENSATION:
-        # With it a participant finds, or bars, the action even if its answer was never seen.
-        headers["Compensates"] = idempotency_key(call.saga_id, call.run, call.step, CallKind.ACTION)
-    return headers

@@ -65,7 +65,7 @@ class OrderSerializer(StrictSerializer):
 
     store_id = Id()
     customer_id = Id()
-    items = ItemSerializer(many=True, allow_empty=False, max_length=500)
+    items = ItemSerializer(many=True, allow_empty=False, max_length=500)  # type: ignore[call-arg]
     amount = Money(help_text="The sum of quantity times price over the items.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from functools import cache
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from urllib3.util import parse_url
+from django_redis import get_redis_connection
 
-from executors import transport
 from executors.base import Request
-from executors.breaker import Breaker, breaker_for
+from executors.breaker import Breaker, Limits, LocalBreaker
+from executors.redis_breaker import RedisBreaker
+from executors.transport import Answer, Connections
 
 
 class Participant:
     """A service at a fixed address; clients' data never chooses where a call goes."""
 
     def __init__(self, name: str, url: str) -> None:
-        parsed = parse_url(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
+        parsed = urlsplit(url)
+        if parsed.scheme not in ("http", "https") or not parsed.hostname:
             raise ImproperlyConfigured(f"the address of participant {name!r} is not an http URL")
         self.name = name
-        self.breaker: Breaker = breaker_for(name)
-        self._prefix = (parsed.path or "").rstrip("/")
-        self._pool = transport.pool_for(parsed, settings.SAGA_WORKER_THREADS)
-
-    def send(
-        self, request: Request, headers: dict[str, str], deadline: float
-    ) -> tuple[int, dict[str, str], bytes]:
-        """One call: status, headers in lower case, body. Raises as `transport.send` does."""
-        return transport.send(
-            self._pool,
-            request.method,
-            self._prefix + request.path,
-            request.body.encode(),
-            headers,
-            deadline=deadline,
-            max_body=settings.SAGA_MAX_ANSWER_BYTES,
+        self.breaker = _breaker(name)
+        self._prefix = parsed.path.rstrip("/")
+        self._connections = Connections(
+            parsed, keep=settings.SAGA_WORKER_THREADS, max_body=settings.SAGA_MAX_ANSWER_BYTES
         )
+
+    def send(self, request: Request, headers: dict[str, str], deadline: float) -> Answer:
+        """One call, sent at most once. Raises NotReached or NoAnswer."""
+        path, body = self._prefix + request.path, request.body.encode()
+        return self._connections.send(request.method, path, body, headers, deadline=deadline)
 
 
 class Participants:
@@ -60,3 +55,17 @@ class Participants:
 def participants() -> Participants:
     """The participants of this process; `cache_clear` after a change of settings."""
     return Participants(dict(settings.SAGA_PARTICIPANTS))
+
+
+def _breaker(participant: str) -> Breaker:
+    """The participant's breaker, shared through Redis where there is one."""
+    numbers = settings.SAGA_BREAKER
+    limits = Limits(
+        threshold=int(numbers["threshold"]),
+        window=numbers["window"],
+        recovery=numbers["recovery"],
+        probe=settings.SAGA_LEASE,
+    )
+    if settings.SAGA_SHARED_STATE:
+        return RedisBreaker(participant, limits, lambda: get_redis_connection("default"))
+    return LocalBreaker(limits)

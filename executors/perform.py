@@ -4,92 +4,96 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
-
-from executors.answers import Unusable, excerpt, read_output, verdict_on
-from executors.base import Request, SagaExecutor, SagaView, Step, call_headers
+from executors.answers import outcome_of
+from executors.base import Request, SagaExecutor, SagaView, Step
 from executors.breaker import Permit
 from executors.participants import Participant, participants
-from executors.retry_after import parse_retry_after
-from executors.transport import AnswerTooLarge
+from executors.transport import NoAnswer, NotReached
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.state import CallKind, Json
+from sagas.domain.state import CallKind, idempotency_key
 from sagas.engine.ports import StepCall
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_ERROR = 300
+
 
 def perform(executor: SagaExecutor, call: StepCall) -> Outcome:
     """The outcome of one attempt; whatever goes wrong is part of it."""
-    step = executor.step(call.step)
     try:
-        request = _request(executor, call)
-        participant = participants().get(step.participant)
+        step = executor.step(call.step)
+        request, participant = _prepare(executor, step, call)
     except Exception as error:
         # Nothing was sent. A retry would run the same code on the same data.
         logger.exception("the call for step %s could not be built", call.step)
-        return Outcome(
-            verdict=Verdict.BROKEN,
-            error=f"its call could not be built: {type(error).__name__}: {error}",
-        )
+        why = f"its call could not be built: {type(error).__name__}: {error}"
+        return Outcome(verdict=Verdict.BROKEN, error=why[:_LONGEST_ERROR])
+    if call.expires <= time.monotonic():
+        # This worker was held up; the participant is not to blame, nor the attempt.
+        why = "the lease ends too soon for a call"
+        return Outcome(verdict=Verdict.NOT_SENT, error=why)
     permit = participant.breaker.enter()
     if permit.wait is not None:
-        return Outcome(
-            verdict=Verdict.NOT_SENT,
-            error=f"the circuit breaker of {step.participant!r} is open",
-            retry_after=permit.wait,
-        )
+        why = f"the circuit breaker of {participant.name!r} is open"
+        return Outcome(verdict=Verdict.NOT_SENT, error=why, retry_after=permit.wait)
     outcome = _send(step, call, request, participant)
     _report(participant, permit, outcome)
     return outcome
 
 
-def _request(executor: SagaExecutor, call: StepCall) -> Request:
-    if call.recorded is not None:
-        return Request(call.recorded["method"], call.recorded["path"], call.recorded["body"])
-    view = SagaView(id=call.saga_id, run=call.run, data=call.data, outputs=call.outputs)
-    return executor.build(call.step, call.kind, view)
+def _prepare(executor: SagaExecutor, step: Step, call: StepCall) -> tuple[Request, Participant]:
+    """The call and whom it goes to. Raises whatever the step's method raises."""
+    if call.recorded is None:
+        view = SagaView(id=call.saga_id, run=call.run, data=call.data, outputs=call.outputs)
+        request = executor.build(call.step, call.kind, view)
+        return request, participants().get(step.participant)
+    # The key means something to its first receiver only: the same bytes go to the same one.
+    sent = call.recorded
+    request = Request(sent["method"], sent["path"], sent["body"])
+    return request, participants().get(sent["participant"])
 
 
 def _send(step: Step, call: StepCall, request: Request, participant: Participant) -> Outcome:
-    name = step.name if call.kind is CallKind.ACTION else step.compensation
     started = time.monotonic()
-    sent: Json = {
-        "participant": step.participant,
+    deadline = min(started + step.definition().timeout.total_seconds(), call.expires)
+    try:
+        answer = participant.send(request, call_headers(step, call), deadline)
+        outcome = outcome_of(step, call.kind, participant.name, answer)
+    except NotReached as why:
+        outcome = Outcome(verdict=Verdict.NOT_APPLIED, error=f"{participant.name} {why}")
+    except NoAnswer as why:
+        outcome = Outcome(verdict=Verdict.IN_DOUBT, error=f"{participant.name} {why}")
+    except Exception as error:
+        logger.exception("the call for step %s went wrong", call.step)
+        why_not = f"the call to {participant.name} went wrong: {type(error).__name__}"
+        outcome = Outcome(verdict=Verdict.IN_DOUBT, error=why_not)
+    sent = {
+        "participant": participant.name,
         "method": request.method,
         "path": request.path,
         "body": request.body,
     }
-    deadline = min(started + step.definition().timeout.total_seconds(), call.expires)
-    verdict, error, answer, output, retry_after = Verdict.IN_DOUBT, "", None, None, None
-    try:
-        status, headers, body = participant.send(request, call_headers(call, name), deadline)
-        answer = {"status": status}
-        verdict = verdict_on(status, dict(step.verdicts))
-        if verdict is Verdict.SUCCEEDED:
-            output = read_output(body, headers, step.answer if name == step.name else None)
-        else:
-            answer["body"] = excerpt(body)
-            error = f"{step.participant} answered {status}"
-            retry_after = parse_retry_after(headers.get("retry-after"), datetime.now(UTC))
-    except Unusable as unusable:
-        verdict, error = Verdict.IN_DOUBT, f"{step.participant}: {unusable}"
-        answer = {"status": status, "body": excerpt(body)}
-    except (NewConnectionError, ConnectTimeoutError) as failed:
-        verdict, error = Verdict.NOT_APPLIED, f"{step.participant} was not reached: {failed}"
-    except (HTTPError, OSError, AnswerTooLarge, ValueError) as failed:
-        error = f"{step.participant} gave no usable answer: {type(failed).__name__}: {failed}"
-    return Outcome(
-        verdict=verdict,
-        output=output,
-        error=error,
-        retry_after=retry_after,
-        request=sent,
-        answer=answer,
-        duration=timedelta(seconds=time.monotonic() - started),
-    )
+    took = timedelta(seconds=time.monotonic() - started)
+    return replace(outcome, request=sent, duration=took)
+
+
+def call_headers(step: Step, call: StepCall) -> dict[str, str]:
+    """The headers that tell a participant which call of which saga this is."""
+    compensates = call.kind is CallKind.COMPENSATION
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": idempotency_key(call.saga_id, call.run, call.step, call.kind),
+        "Saga-Id": str(call.saga_id),
+        "Saga-Run": str(call.run),
+        "Saga-Step": step.compensation if compensates else step.name,
+    }
+    if compensates:
+        # With it a participant finds, or bars, the action even if its answer was never seen.
+        headers["Compensates"] = idempotency_key(call.saga_id, call.run, call.step, CallKind.ACTION)
+    return headers
 
 
 def _report(participant: Participant, permit: Permit, outcome: Outcome) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from inspect import getmembers, isclass
+from types import ModuleType
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 from executors.base import SagaExecutor
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Something in SAGA_EXECUTORS that is not a saga type; a system check tells of it."""
+
+    id: str
+    message: str
+    hint: str
 
 
 class Registry:
@@ -16,25 +26,45 @@ class Registry:
 
     def __init__(self) -> None:
         self._executors: dict[tuple[str, int], SagaExecutor] = {}
-
-    def register(self, cls: type[SagaExecutor]) -> None:
-        """Add a saga type. Raises ImproperlyConfigured if its name and version are taken."""
-        key = (cls.saga_type, cls.version)
-        known = self._executors.get(key)
-        if known is not None and type(known) is not cls:
-            raise ImproperlyConfigured(
-                f"{cls.__name__} and {type(known).__name__} both declare version {cls.version} "
-                f"of {cls.saga_type!r}"
-            )
-        self._executors[key] = cls()
+        self.misfits: list[Misfit] = []
 
     def load(self) -> None:
-        """Register every executor of the modules in SAGA_EXECUTORS."""
+        """Register every executor of the modules in SAGA_EXECUTORS, in the place of all others.
+
+        Nothing is raised: the process that only checks its settings must get as far as that.
+        """
+        self._executors, self.misfits = {}, []
         for name in settings.SAGA_EXECUTORS:
-            module = import_module(name)
-            for _, cls in getmembers(module, isclass):
-                if issubclass(cls, SagaExecutor) and cls.saga_type and cls.__module__ == name:
-                    self.register(cls)
+            try:
+                module = import_module(name)
+            except Exception as error:
+                self._refuse(
+                    "E025",
+                    f"SAGA_EXECUTORS names {name!r}, which does not load: {_line(error)}",
+                    f"`python -c 'import {name}'` shows where.",
+                )
+            else:
+                self._load_from(module)
+
+    def register(self, cls: type[SagaExecutor]) -> None:
+        """Add a saga type, unless it cannot be one."""
+        try:
+            executor = cls()
+            if not isinstance(cls.saga_type, str) or not isinstance(cls.version, int):
+                raise TypeError("saga_type is a text, and version a whole number")
+        except Exception as error:
+            self._refuse(
+                "E026", f"{cls.__name__} cannot be read: {_line(error)}", "See its table of steps."
+            )
+            return
+        known = self._executors.setdefault((cls.saga_type, cls.version), executor)
+        if type(known) is not cls:
+            self._refuse(
+                "E027",
+                f"{type(known).__name__} and {cls.__name__} both declare version {cls.version} "
+                f"of {cls.saga_type!r}.",
+                "Give the newer one the next version.",
+            )
 
     def find(self, saga_type: str, version: int) -> SagaExecutor | None:
         """The executor of that version, if this process knows it."""
@@ -52,6 +82,27 @@ class Registry:
     def all(self) -> list[SagaExecutor]:
         """Every executor of every version."""
         return [self._executors[key] for key in sorted(self._executors)]
+
+    def _load_from(self, module: ModuleType) -> None:
+        name = module.__name__
+        own = [cls for _, cls in getmembers(module, isclass) if cls.__module__ == name]
+        found = [cls for cls in own if issubclass(cls, SagaExecutor) and cls.saga_type]
+        for cls in found:
+            self.register(cls)
+        if not found:
+            self._refuse(
+                "E025",
+                f"SAGA_EXECUTORS names {name!r}, which declares no saga type.",
+                "A saga type is a subclass of SagaExecutor with a `saga_type`.",
+            )
+
+    def _refuse(self, number: str, message: str, hint: str) -> None:
+        self.misfits.append(Misfit(f"sagas.{number}", message, hint))
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}."
 
 
 registry = Registry()

@@ -1,152 +1,195 @@
-"""HTTP with one deadline for the whole call: connect, send, and every byte of the answer.
+"""HTTP with one deadline for the whole call: look-up, connect, TLS, send, and the whole answer.
 
-urllib3's and requests' time-outs bound each read from the socket, so that a participant
-that drips a byte now and then holds a caller for ever. Here each socket operation is given
-what is left of the call's time.
+The time-outs of HTTP libraries bound each read from the socket, so that a participant that
+drips a byte now and then holds a caller for ever; and the libraries repeat, follow redirects,
+decompress and look for proxies. The standard library's client does none of these. Here each
+operation of its socket is given what is left of the call's time.
 """
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
-from contextvars import ContextVar
-from typing import Any
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from urllib.parse import SplitResult
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-from urllib3.util import Url
-from urllib3.util.ssl_ import create_urllib3_context
+from executors import sockets
 
-_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
-
-
-class AnswerTooLarge(Exception):
-    """The participant's answer is larger than the limit."""
-
-
-class _Deadline:
-    """Mixed into a socket class: no operation outlasts the current call."""
-
-    def _arm(self) -> None:
-        left = _deadline.get() - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the call's total deadline passed")
-        self.settimeout(min(left, 3600.0))  # type: ignore[attr-defined]
-
-    def connect(self, address: Any) -> None:
-        self._arm()
-        super().connect(address)  # type: ignore[misc]
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self._arm()
-        return super().recv_into(*args, **kwargs)  # type: ignore[misc,no-any-return]
-
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._arm()
-        super().sendall(*args, **kwargs)  # type: ignore[misc]
+_LONGEST_IDLE = 4.0
+"""Seconds without a call after which a connection is not used again: many servers close it
+after five, and one that does so while a call is under way leaves that call in doubt."""
 
 
-class _Socket(_Deadline, socket.socket):
+class NotReached(Exception):
+    """No connection was established: the participant has seen nothing of the call."""
+
+
+class NoAnswer(Exception):
+    """The call may have arrived, but no whole answer to it came back."""
+
+
+class _TooLarge(Exception):
     pass
 
 
-class _SSLSocket(_Deadline, ssl.SSLSocket):
-    pass
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a participant answered, whole, and as it was sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By name, in lower case."""
+
+    body: bytes
 
 
-def _connect(host: str, port: int) -> socket.socket:
-    """Connect to the first address that answers, all of them within the call's deadline."""
-    error: OSError = OSError(f"{host} has no address")
-    for family, kind, proto, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        sock = _Socket(family, kind, proto)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect(address)
-        except OSError as failed:
-            sock.close()
-            error = failed
+class _Connection(HTTPConnection):
+    """A keep-alive connection; opened by `open` alone, never again behind the caller's back."""
+
+    auto_open = 0
+    sock: sockets.PlainSocket | sockets.TLSSocket
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__(host, port)
+        self._tls = tls
+        if tls is not None:
+            self.default_port = 443
+
+    def open(self, deadline: float) -> None:
+        """Connect, and shake hands where there is TLS. Raises OSError."""
+        plain = sockets.connect(self.host, self.port, deadline)
+        if self._tls is None:
+            self.sock = plain
         else:
-            return sock
-    raise error
+            self.sock = sockets.shake_hands(self._tls, plain, self.host)
+
+    def is_usable(self) -> bool:
+        """Whether the other end has neither closed it nor said anything unasked."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
+
+    def call(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], max_body: int
+    ) -> tuple[Answer, bool]:
+        """Send the call and read its answer, and whether the connection may serve another."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            # A server may answer, and close, before it has heard all: the answer counts.
+            self.request(method, path, body, dict(headers))
+        with self.getresponse() as response:
+            content = _read(response, max_body)
+        names = {name.lower(): value for name, value in response.headers.items()}
+        # After an interim answer (1xx) the real one is still to come on this connection.
+        reusable = not response.will_close and response.status >= 200
+        return Answer(response.status, names, content), reusable
 
 
-class _Connects(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
+class Connections:
+    """Calls the service at one address, over at most `keep` idle connections."""
+
+    def __init__(self, url: SplitResult, *, keep: int, max_body: int) -> None:
+        assert url.hostname is not None
+        self._host = url.hostname
+        self._tls = sockets.tls_context() if url.scheme == "https" else None
+        self._port = url.port or (443 if self._tls else 80)
+        self._keep = keep
+        self._max_body = max_body
+        self._idle: deque[tuple[_Connection, float]] = deque()
+        weakref.finalize(self, _close_all, self._idle)
+
+    def send(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, deadline: float
+    ) -> Answer:
+        """One call, sent at most once and done before `deadline` (monotonic).
+
+        Raises NotReached or NoAnswer, each with a reason that follows the participant's name.
+        """
+        started = time.monotonic()
+        connection = self._idle_one()
+        if connection is None:
+            connection = _Connection(self._host, self._port, self._tls)
+            try:
+                connection.open(deadline)
+            except (OSError, UnicodeError) as error:
+                raise NotReached(_why_not_reached(error, deadline - started)) from error
         try:
-            return _connect(self._dns_host, self.port)
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, str(error)) from error
-        except OSError as error:
-            raise NewConnectionError(self, str(error)) from error
-
-
-class _Connection(_Connects):
-    pass
-
-
-class _SSLConnection(_Connects, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SSLPool(HTTPSConnectionPool):
-    ConnectionCls = _SSLConnection
-
-
-def pool_for(url: Url, size: int) -> HTTPConnectionPool:
-    """Keep-alive connections to the service at `url`, at most `size` kept open."""
-    assert url.host is not None
-    if url.scheme == "https":
-        context = create_urllib3_context()
-        context.load_default_certs()
-        context.sslsocket_class = _SSLSocket
-        return _SSLPool(url.host, url.port, maxsize=size, ssl_context=context)
-    return _Pool(url.host, url.port, maxsize=size)
-
-
-def send(
-    pool: HTTPConnectionPool,
-    method: str,
-    path: str,
-    body: bytes,
-    headers: dict[str, str],
-    *,
-    deadline: float,
-    max_body: int,
-) -> tuple[int, dict[str, str], bytes]:
-    """One call, sent at most once, done before `deadline` (monotonic); redirects are answers.
-
-    Returns the status, the headers in lower case, and the body. Raises urllib3's HTTPError,
-    OSError, or AnswerTooLarge when the body has more than `max_body` bytes.
-    """
-    token = _deadline.set(deadline)
-    try:
-        # An encoded body is never asked for: a few bytes of it could become gigabytes.
-        answer = pool.urlopen(
-            method,
-            path,
-            body,
-            headers | {"Accept": "application/json", "Accept-Encoding": "identity"},
-            retries=False,
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-            timeout=max(deadline - time.monotonic(), 0.001),
-        )
-        try:
-            content = answer.read(max_body + 1)
+            connection.sock.deadline = deadline
+            answer, reusable = connection.call(method, path, body, headers, self._max_body)
+        except (OSError, HTTPException, _TooLarge) as error:
+            connection.close()
+            raise NoAnswer(_why_no_answer(error, deadline - started)) from error
         except BaseException:
-            answer.close()
+            connection.close()
             raise
-        if len(content) > max_body:
-            answer.close()
-            raise AnswerTooLarge(f"the answer is larger than {max_body} bytes")
-        answer.release_conn()
-        return answer.status, {k.lower(): v for k, v in answer.headers.items()}, content
-    finally:
-        _deadline.reset(token)
+        if reusable and len(self._idle) < self._keep:
+            self._idle.append((connection, time.monotonic()))
+        else:
+            connection.close()
+        return answer
+
+    def _idle_one(self) -> _Connection | None:
+        oldest = time.monotonic() - _LONGEST_IDLE
+        while True:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:
+                return None
+            if since > oldest and connection.is_usable():
+                return connection
+            connection.close()
+
+
+def _close_all(idle: deque[tuple[_Connection, float]]) -> None:
+    while idle:
+        idle.pop()[0].close()
+
+
+def _read(response: HTTPResponse, most: int) -> bytes:
+    """The whole body. Raises IncompleteRead or _TooLarge."""
+    if (response.length or 0) > most:
+        raise _TooLarge(f"{response.length} bytes")
+    content = b""
+    while piece := response.read(most + 1 - len(content)):
+        content += piece
+        if len(content) > most:
+            raise _TooLarge(f"more than {most} bytes")
+    if response.length:  # a read that is given a size does not complain itself
+        raise IncompleteRead(content, response.length)
+    return content
+
+
+def _why_not_reached(error: Exception, seconds: float) -> str:
+    match error:
+        case TimeoutError():
+            return f"was not reached: no connection within {_shown(seconds)}"
+        case socket.gaierror() | UnicodeError():
+            return "was not reached: its host name is not known"
+        case ssl.SSLCertVerificationError():
+            return f"was not reached: its certificate is not valid: {error.verify_message}"
+        case ssl.SSLError():
+            return "was not reached: no TLS connection came about"
+        case OSError(strerror=str(reason)):
+            return f"was not reached: {reason.lower()}"
+    return "was not reached"
+
+
+def _why_no_answer(error: Exception, seconds: float) -> str:
+    match error:
+        case TimeoutError():
+            return f"did not answer within {_shown(seconds)}"
+        case _TooLarge():
+            return "gave an answer that is larger than the limit"
+        case OSError() | IncompleteRead():
+            return "broke the connection before its answer was whole"
+    return "did not answer in proper HTTP"
+
+
+def _shown(seconds: float) -> str:
+    return f"{round(max(seconds, 0), 1):g} s"

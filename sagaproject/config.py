@@ -6,19 +6,14 @@ checks of `sagas.checks` turn each into one clear line.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-PARTICIPANT_DEFAULTS = {
-    "inventory": "http://127.0.0.1:8101",
-    "payment": "http://127.0.0.1:8102",
-    "sales": "http://127.0.0.1:8103",
-}
-"""Where `python -m shop` listens; used outside production only."""
+_ENVIRONMENTS = ("development", "production", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +35,14 @@ class Environment:
     def text(self, name: str, default: str = "") -> str:
         """The value; empty counts as absent."""
         return self.values.get(name, "").strip() or default
+
+    def secret(self, name: str) -> str:
+        """The value to the letter: a password may begin or end with a space."""
+        return self.values.get(name, "")
+
+    def names(self, name: str, default: str = "") -> list[str]:
+        """The values between commas."""
+        return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
 
     def whole(self, name: str, default: int, *, least: int = 0, most: int = 10**9) -> int:
         """A whole number within bounds."""
@@ -64,7 +67,8 @@ class Environment:
             value = float("nan")
         if not least <= value <= most:
             kind = "a whole number" if whole else "a number"
-            self.problem("E001", f"{name}={text!r} is not {kind} from {least:g} to {most:g}.", "")
+            bounds = f"from {least:.10g} to {most:.10g}"
+            self.problem("E001", f"{name}={_shown(text)} is not {kind} {bounds}.", "")
             return default
         return value
 
@@ -76,7 +80,7 @@ class Environment:
         if text in ("0", "false", "no", "off"):
             return False
         if text:
-            self.problem("E001", f"{name}={text!r} is neither true nor false.", "")
+            self.problem("E001", f"{name}={_shown(text)} is neither true nor false.", "")
         return default
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -84,7 +88,7 @@ class Environment:
         text = self.text(name, default).lower()
         if text in choices:
             return text
-        self.problem("E001", f"{name}={text!r} is not one of {', '.join(choices)}.", "")
+        self.problem("E001", f"{name}={_shown(text)} is not one of {', '.join(choices)}.", "")
         return default
 
     def problem(self, number: str, message: str, hint: str) -> None:
@@ -92,146 +96,23 @@ class Environment:
         self.problems.append(Problem(f"sagas.{number}", message, hint))
 
 
-def database(env: Environment, state: Path) -> dict[str, Any]:
-    """Django's database setting: PostgreSQL from DATABASE_URL or DB_*, else a SQLite file."""
-    url = env.text("DATABASE_URL")
-    parts = {name: env.text(name) for name in ("DB_HOST", "DB_USERNAME", "DB_DATABASE")}
-    if url and parts["DB_HOST"]:
+def environment(env: Environment) -> str:
+    """Where this runs: SAGA_ENV, or else NODE_ENV."""
+    name = "SAGA_ENV" if env.text("SAGA_ENV") else "NODE_ENV"
+    return env.choice(name, "development", _ENVIRONMENTS)
+
+
+def call_timeout(env: Environment, lease: float) -> float:
+    """Seconds that a call may take: SAGA_CALL_TIMEOUT_MS, which must fit into the lease."""
+    seconds = env.number("SAGA_CALL_TIMEOUT_MS", 5000, least=1) / 1000
+    if seconds > lease - 1:
         env.problem(
-            "E002",
-            "DATABASE_URL and DB_HOST are both set.",
-            "Keep one of them: they could name different databases.",
+            "E011",
+            f"SAGA_CALL_TIMEOUT_MS ({seconds:g} s) and SAGA_LEASE_MS ({lease:g} s) contradict "
+            "each other: a call must end a second before its lease does.",
+            "Shorten the one or lengthen the other.",
         )
-    if url:
-        return _from_url(env, url)
-    if not any(parts.values()):
-        return _sqlite(state / "sagas.sqlite3")
-    missing = [name for name, value in parts.items() if not value]
-    if missing:
-        env.problem(
-            "E003",
-            f"{', '.join(missing)} missing, while other DB_ variables are set.",
-            "Set DB_HOST, DB_USERNAME and DB_DATABASE together, or none of them.",
-        )
-    return _postgresql(
-        env,
-        host=parts["DB_HOST"],
-        port=str(env.whole("DB_PORT", 5432, least=1, most=65535)),
-        user=parts["DB_USERNAME"],
-        password=env.text("DB_PASSWORD"),
-        name=parts["DB_DATABASE"],
-    )
-
-
-def _from_url(env: Environment, url: str) -> dict[str, Any]:
-    parsed = urlsplit(url)
-    if parsed.scheme == "sqlite":
-        return _sqlite(Path(parsed.path))
-    try:
-        port = parsed.port
-    except ValueError:
-        port = 0
-    if parsed.scheme not in ("postgres", "postgresql") or port == 0:
-        env.problem(
-            "E004",
-            "DATABASE_URL is not the address of a PostgreSQL database.",
-            "It looks like postgresql://user:password@host:5432/name.",
-        )
-        return _sqlite(Path(":memory:"))
-    options = dict(parse_qsl(parsed.query))
-    return _postgresql(
-        env,
-        host=options.pop("host", unquote(parsed.hostname or "")),
-        port=str(port or ""),
-        user=unquote(parsed.username or ""),
-        password=unquote(parsed.password or ""),
-        name=unquote(parsed.path.lstrip("/")),
-        **options,
-    )
-
-
-def _postgresql(env: Environment, *, name: str, **parts: str) -> dict[str, Any]:
-    keys = ("user", "password", "host", "port")
-    options = {key: value for key, value in parts.items() if key not in keys}
-    # A thread that finds no connection waits; better room for each thread and the sweeper.
-    size = env.whole("DB_POOL_SIZE", 12, least=2, most=1000)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": name,
-        **{key.upper(): parts.get(key, "") for key in keys},
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "connect_timeout": 5,
-            **options,
-            "pool": {"min_size": 1, "max_size": size, "timeout": 5},
-        },
-    }
-
-
-def _sqlite(path: Path) -> dict[str, Any]:
-    return {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(path),
-        # WAL lets readers and the one writer be; IMMEDIATE makes writers queue, not fail.
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-        },
-    }
-
-
-def redis_url(env: Environment) -> str:
-    """The broker's address from REDIS_URL or REDIS_HOST and REDIS_PORT; empty without Redis."""
-    url, host = env.text("REDIS_URL"), env.text("REDIS_HOST")
-    if url and host:
-        env.problem(
-            "E005",
-            "REDIS_URL and REDIS_HOST are both set.",
-            "Keep one of them: they could name different servers.",
-        )
-    if host and not url:
-        password = env.text("REDIS_PASSWORD")
-        login = f":{quote(password, safe='')}@" if password else ""
-        port = env.whole("REDIS_PORT", 6379, least=1, most=65535)
-        url = f"redis://{login}{host}:{port}/0"
-    if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-        env.problem(
-            "E006",
-            "REDIS_URL is not the address of a Redis server.",
-            "It looks like redis://host:6379/0.",
-        )
-        return ""
-    return url
-
-
-def check_pair(env: Environment, *, postgresql: bool, redis: bool) -> None:
-    """A database and a broker must both be shared by all processes, or neither."""
-    if postgresql and not redis:
-        env.problem(
-            "E009",
-            "PostgreSQL is set, but no Redis: API and workers could not wake each other.",
-            "Set REDIS_URL, or REDIS_HOST and REDIS_PORT.",
-        )
-    if redis and not postgresql:
-        env.problem(
-            "E010",
-            "Redis is set, but no PostgreSQL: a SQLite file serves a single process only.",
-            "Set DATABASE_URL or the DB_ variables, or take Redis away.",
-        )
-
-
-def participants(env: Environment, *, production: bool) -> dict[str, str]:
-    """Participants' addresses from PARTICIPANT_<NAME>_URL."""
-    found = {} if production else dict(PARTICIPANT_DEFAULTS)
-    for name, value in env.values.items():
-        if name.startswith("PARTICIPANT_") and name.endswith("_URL") and value.strip():
-            participant = name.removeprefix("PARTICIPANT_").removesuffix("_URL").lower()
-            parsed = urlsplit(value.strip())
-            if parsed.scheme not in ("http", "https") or not parsed.hostname:
-                env.problem("E007", f"{name} is not an http or https address.", "")
-            found[participant] = value.strip()
-    return found
+    return seconds
 
 
 def secret_key(env: Environment, state: Path, *, production: bool) -> str:
@@ -246,13 +127,29 @@ def secret_key(env: Environment, state: Path, *, production: bool) -> str:
             "Give every process the same long random value.",
         )
         return "missing"
-    path = state / "secret-key"
+    made = secrets.token_urlsafe(50)
     try:
-        if not path.exists():
-            state.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(50), encoding="utf-8")
-        return path.read_text(encoding="utf-8")
-    except OSError:
+        return _kept(state / "secret-key", made)
+    except (OSError, ValueError):
         # Sessions then last as long as the process; who starts it is told of the folder.
-        return secrets.token_urlsafe(50)
+        return made
+
+
+def _kept(path: Path, made: str) -> str:
+    """What the file holds; a new one gets `made`, and of racing processes one wins."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mine = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        mine.touch(mode=0o600)
+        try:
+            mine.write_text(made, encoding="utf-8")
+            with suppress(FileExistsError):
+                os.link(mine, path)  # unlike a rename it never takes the place of another's
+        finally:
+            mine.unlink()
+    return path.read_text(encoding="utf-8").strip() or made
+
+
+def _shown(text: str) -> str:
+    """A wrong value as it is told, on one line."""
+    return repr(text[:50] + "…" if len(text) > 50 else text)

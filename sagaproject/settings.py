@@ -8,22 +8,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sagaproject import config
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sagaproject import addresses, config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 _env = config.Environment(os.environ)
 STATE_DIR = Path(_env.text("SAGA_STATE_DIR", str(BASE_DIR / ".state")))
-ENVIRONMENT = _env.choice(
-    "SAGA_ENV", _env.text("NODE_ENV", "development"), ("development", "production", "test")
-)
+ENVIRONMENT = config.environment(_env)
 _production = ENVIRONMENT == "production"
 
 SECRET_KEY = config.secret_key(_env, STATE_DIR, production=_production)
 DEBUG = False
 PORT = _env.whole("PORT", 3000, least=1, most=65535)
-ALLOWED_HOSTS = _env.text("ALLOWED_HOSTS", "*").split(",")
-CSRF_TRUSTED_ORIGINS = [o for o in _env.text("CSRF_TRUSTED_ORIGINS").split(",") if o]
+ALLOWED_HOSTS = _env.names("ALLOWED_HOSTS", "*")
+CSRF_TRUSTED_ORIGINS = _env.names("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "unfold",
@@ -75,20 +79,25 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": config.database(_env, STATE_DIR)}
+DATABASES = {"default": addresses.database(_env, STATE_DIR)}
 _postgresql = "postgresql" in DATABASES["default"]["ENGINE"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = config.redis_url(_env)
-config.check_pair(_env, postgresql=_postgresql, redis=bool(REDIS_URL))
+REDIS_URL = addresses.redis_url(_env)
+addresses.check_pair(_env, postgresql=_postgresql, redis=bool(REDIS_URL))
 if REDIS_URL:
     CACHES = {
         "default": {
             "BACKEND": "django_redis.cache.RedisCache",
             # Apart from the broker where wanted: a full cache may evict, messages may not.
-            "LOCATION": _env.text("REDIS_CACHE_URL", REDIS_URL),
+            "LOCATION": addresses.cache_url(_env, REDIS_URL),
             "KEY_PREFIX": "saga",
-            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5},
+            "OPTIONS": {
+                "SOCKET_CONNECT_TIMEOUT": 0.5,
+                "SOCKET_TIMEOUT": 0.5,
+                # Everything kept here can be done without; nobody is to wait for it.
+                "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+            },
         }
     }
 else:
@@ -112,17 +121,17 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "sagaproject.staticfiles.GatewayStorage"},
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = _env.whole("SAGA_MAX_BODY_BYTES", 1_048_576, least=1024)
 
 # Sagas. Durations are in seconds here; variables that end in _MS are in milliseconds.
-SAGA_EXECUTORS = [
-    name.strip()
-    for name in _env.text("SAGA_EXECUTORS", "executors.purchase,executors.returns").split(",")
-    if name.strip()
-]
-SAGA_PARTICIPANTS = config.participants(_env, production=_production)
+SAGA_EXECUTORS = _env.names("SAGA_EXECUTORS", "executors.purchase,executors.returns")
+SAGA_PARTICIPANTS = addresses.participants(_env, production=_production)
 SAGA_RETRY = {
     "max_retries": _env.whole("SAGA_MAX_RETRIES", 3, most=100),
     "delay": _env.number("SAGA_RETRY_DELAY_MS", 1000) / 1000,
@@ -134,8 +143,8 @@ SAGA_BREAKER = {
     "window": _env.number("SAGA_MONITORING_PERIOD_MS", 60_000, least=1) / 1000,
     "recovery": _env.number("SAGA_RECOVERY_TIMEOUT_MS", 30_000, least=1) / 1000,
 }
-SAGA_CALL_TIMEOUT = _env.number("SAGA_CALL_TIMEOUT_MS", 5000, least=1) / 1000
-SAGA_LEASE = _env.number("SAGA_LEASE_MS", 8000, least=100) / 1000
+SAGA_LEASE = _env.number("SAGA_LEASE_MS", 7000, least=100) / 1000
+SAGA_CALL_TIMEOUT = config.call_timeout(_env, SAGA_LEASE)
 SAGA_SWEEP_INTERVAL = _env.number("SAGA_SWEEP_INTERVAL_MS", 1000, least=10) / 1000
 SAGA_PARK = _env.number("SAGA_PARK_MS", 30_000, least=100) / 1000
 SAGA_MAX_ANSWER_BYTES = _env.whole("SAGA_MAX_ANSWER_BYTES", 1_048_576, least=1)
@@ -152,6 +161,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["sagas.api.parsers.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["sagas.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_METADATA_CLASS": "sagas.api.negotiation.JSONMetadata",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "sagas.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -160,15 +170,34 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Saga orchestrator",
-    "DESCRIPTION": "Runs distributed transactions over HTTP microservices as sagas.",
+    "DESCRIPTION": (
+        "Runs distributed transactions over HTTP microservices as sagas: a saga completes, or "
+        "the effects of its steps are taken back by compensations. A failed saga is a state of "
+        "the resource and never an HTTP error; errors are problem documents (RFC 9457)."
+    ),
     "VERSION": "1.0.0",
+    "TAGS": [
+        {"name": "sagas", "description": "Create, read and steer sagas."},
+        {"name": "monitoring", "description": "Health checks and metrics."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # The page would have swagger.io look at the document, and show its badge.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+    "AUTHENTICATION_WHITELIST": [],  # a session is the console's; other clients need nothing
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "sagas.api.documentation.add_server",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "SagaStatus": "sagas.api.serializers.SAGA_STATUSES",
         "StepStatus": "sagas.api.serializers.STEP_STATUSES",
+        "Direction": "sagas.api.serializers.DIRECTIONS",
+        "Operation": "sagas.api.serializers.OPERATIONS",
+        "HealthStatus": "sagas.api.serializers.HEALTH",
+        "PartStatus": "sagas.api.serializers.PART_HEALTH",
     },
 }
 
@@ -179,4 +208,37 @@ LOG_FORMAT = _env.choice("LOG_FORMAT", "json", ("json", "text"))
 LOGGING_CONFIG = "sagaproject.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 
-UNFOLD = {"SITE_TITLE": "Saga orchestrator", "SITE_HEADER": "Saga orchestrator"}
+UNFOLD = {
+    "SITE_TITLE": _("Saga orchestrator"),
+    "SITE_HEADER": _("Saga orchestrator"),
+    "SITE_SYMBOL": "swap_calls",
+    "SITE_URL": None,
+    "STYLES": [lambda request: static("sagas/console.css")],
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "items": [
+                    {
+                        "title": _("Sagas"),
+                        "icon": "swap_calls",
+                        "link": reverse_lazy("admin:sagas_saga_changelist"),
+                        "permission": lambda request: request.user.has_perm("sagas.view_saga"),
+                    },
+                    {
+                        "title": _("Users"),
+                        "icon": "person",
+                        "link": reverse_lazy("admin:auth_user_changelist"),
+                        "permission": lambda request: request.user.has_perm("auth.view_user"),
+                    },
+                    {
+                        "title": _("Groups"),
+                        "icon": "group",
+                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "permission": lambda request: request.user.has_perm("auth.view_group"),
+                    },
+                    {"title": _("API docs"), "icon": "api", "link": reverse_lazy("api-docs")},
+                ]
+            }
+        ]
+    },
+}

@@ -6,6 +6,8 @@ import dramatiq
 from django.conf import settings
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 QUEUE = "sagas"
 
@@ -25,6 +27,8 @@ def _set_up() -> dramatiq.Broker:
             heartbeat_timeout=10_000,
             socket_connect_timeout=0.5,
             socket_timeout=2,
+            # The sweeper finds what could not be sent; a client must not wait for that.
+            retry=Retry(NoBackoff(), 1),
         )
     else:
         broker = StubBroker(middleware=[])

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import register as register_check
+from rest_framework.serializers import BaseSerializer
 
-from executors.base import SagaExecutor
+from executors.base import SagaExecutor, Step
 from executors.registry import registry
 from sagas.domain.definition import problems
+from sagas.domain.outcome import Verdict
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_OF_AN_ANSWER = (Verdict.SUCCEEDED, Verdict.REFUSED, Verdict.NOT_APPLIED, Verdict.IN_DOUBT)
 
 
 def register() -> None:
@@ -20,62 +28,133 @@ def register() -> None:
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E010)."""
-    return [
-        Error(problem.message, hint=problem.hint or None, id=problem.id)
-        for problem in settings.SAGA_CONFIG_PROBLEMS
-    ]
+    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E012)."""
+    return [_error(found.id, found.message, found.hint) for found in settings.SAGA_CONFIG_PROBLEMS]
 
 
 def check_executors(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Saga types that cannot run (sagas.E020 to E025)."""
-    return [message for executor in registry.all() for message in check_executor(executor)]
+    """Saga types that cannot run (sagas.E020 to E029)."""
+    executors = registry.all()
+    found = [_error(misfit.id, misfit.message, misfit.hint) for misfit in registry.misfits]
+    for executor in executors:
+        found += check_executor(executor)
+    return [*found, *_without_address(executors)]
 
 
 def check_executor(executor: SagaExecutor) -> list[CheckMessage]:
-    """What is wrong with one saga type."""
+    """What is wrong with one saga type, whatever the participants' addresses are."""
     name = type(executor).__name__
-    found: list[CheckMessage] = [
-        Error(f"{name}: {why}.", hint="See its table of steps.", id="sagas.E020")
-        for why in problems(executor.definition)
+    return [
+        *(
+            _error("sagas.E020", f"{name}: {why}.", "See its table of steps.")
+            for why in problems(executor.definition)
+        ),
+        *_wrong_names(executor),
+        *_wrong_serializers(executor),
+        *_wrong_methods(executor),
+        *(found for step in executor.steps for found in _wrong_limits(name, step)),
     ]
-    if getattr(executor, "data", None) is None:
-        found.append(
-            Error(
-                f"{name} has no serializer for its data.",
-                hint="Set `data` to a serializer class.",
-                id="sagas.E021",
-            )
+
+
+def _wrong_names(executor: SagaExecutor) -> Iterator[CheckMessage]:
+    """Names are stored, sent in headers and used as methods; versions are counted."""
+    name = type(executor).__name__
+    names = [executor.saga_type]
+    for step in executor.steps:
+        names += [step.name, step.participant, *filter(None, [step.compensation])]
+    for wrong in dict.fromkeys(text for text in names if not _is_name(text)):
+        yield _error(
+            "sagas.E028",
+            f"{name}: {wrong!r} is not a name.",
+            "A name is of small letters, digits and underscores, at most 100 of them.",
+        )
+    version: object = executor.version
+    if not isinstance(version, int) or not 1 <= version < 2**31:
+        yield _error("sagas.E028", f"{name}: {version!r} is not a version.", "Count from 1.")
+
+
+def _is_name(text: object) -> bool:
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
+def _wrong_serializers(executor: SagaExecutor) -> Iterator[CheckMessage]:
+    name = type(executor).__name__
+    if not _is_serializer(getattr(executor, "data", None)):
+        yield _error(
+            "sagas.E021",
+            f"{name} has no serializer for its data.",
+            "Set `data` to a serializer class.",
         )
     for step in executor.steps:
-        found += _missing_methods(executor, step.name, step.compensation)
-        if step.participant not in settings.SAGA_PARTICIPANTS:
-            found.append(
-                Error(
-                    f"{name}: step {step.name!r} calls {step.participant!r}, which has no address.",
-                    hint=f"Set PARTICIPANT_{step.participant.upper()}_URL.",
-                    id="sagas.E023",
-                )
+        if step.answer is not None and not _is_serializer(step.answer):
+            yield _error(
+                "sagas.E021",
+                f"{name}: the answer of step {step.name!r} is not a serializer class.",
+                "Leave it out if nothing of the answer matters.",
             )
-        limit = settings.SAGA_LEASE - 1
-        if step.definition().timeout.total_seconds() > limit:
-            found.append(
-                Error(
-                    f"{name}: step {step.name!r} may take longer than the lease lasts.",
-                    hint=f"At most SAGA_LEASE_MS less one second are allowed: {limit:g} s.",
-                    id="sagas.E024",
-                )
-            )
-    return found
 
 
-def _missing_methods(executor: SagaExecutor, *names: str) -> list[CheckMessage]:
-    return [
-        Error(
-            f"{type(executor).__name__} names {name!r}, but has no such method.",
-            hint=f"Write `def {name}(self, saga: SagaView) -> Request`.",
-            id="sagas.E022",
+def _is_serializer(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseSerializer)
+
+
+def _wrong_methods(executor: SagaExecutor) -> Iterator[CheckMessage]:
+    name = type(executor).__name__
+    calls = [call for step in executor.steps for call in (step.name, step.compensation) if call]
+    for call in dict.fromkeys(calls):
+        method = getattr(executor, call, None)
+        if hasattr(SagaExecutor, call) or call in vars(executor):
+            why = f"{name}: {call!r} is a name that every saga type has already."
+            yield _error("sagas.E022", why, "Choose another name for the step.")
+        elif not callable(method) or not _takes_a_saga(method):
+            why = f"{name} names {call!r}, but has no method of that name that takes a saga."
+            hint = f"Write `def {call}(self, saga: SagaView) -> Request`."
+            yield _error("sagas.E022", why, hint)
+
+
+def _takes_a_saga(method: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(method).bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def _wrong_limits(name: str, step: Step) -> Iterator[CheckMessage]:
+    limit = settings.SAGA_LEASE - 1
+    if step.timeout is not None and not 0 < step.timeout <= limit:
+        yield _error(
+            "sagas.E024",
+            f"{name}: the time-out of step {step.name!r} is not above 0 and at most {limit:g} s.",
+            "A call must end a second before its lease does: SAGA_LEASE_MS says when.",
         )
-        for name in names
-        if name and not callable(getattr(executor, name, None))
-    ]
+    for what, number in (("max_retries", step.max_retries), ("retry_delay", step.retry_delay)):
+        if number is not None and number < 0:
+            why = f"{name}: {what} of step {step.name!r} is below 0."
+            yield _error("sagas.E024", why, "Leave it out for the setting's value.")
+    for status, verdict in step.verdicts.items():
+        if status not in range(200, 600) or verdict not in _OF_AN_ANSWER:
+            yield _error(
+                "sagas.E029",
+                f"{name}: step {step.name!r} takes the status {status} for {verdict}.",
+                f"Statuses are from 200 to 599, verdicts {', '.join(_OF_AN_ANSWER)}.",
+            )
+
+
+def _without_address(executors: Iterable[SagaExecutor]) -> Iterator[CheckMessage]:
+    """One message a participant, however many steps call it."""
+    callers: dict[str, set[str]] = {}
+    for executor in executors:
+        for step in executor.steps:
+            if _is_name(step.participant) and step.participant not in settings.SAGA_PARTICIPANTS:
+                callers.setdefault(step.participant, set()).add(type(executor).__name__)
+    for participant, names in callers.items():
+        yield _error(
+            "sagas.E023",
+            f"{' and '.join(sorted(names))}: the participant {participant!r} has no address.",
+            f"Set PARTICIPANT_{participant.upper()}_URL.",
+        )
+
+
+def _error(number: str, message: str, hint: str) -> CheckMessage:
+    return Error(message, hint=hint or None, id=number)

@@ -6,10 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.db.models.functions import Now
 
-from sagas.models import Saga, SagaEvent
+from sagas.models import Saga, SagaEvent, SagaStep
+
+_TRIES = 10
 
 
 def due_saga_ids(limit: int) -> list[UUID]:
@@ -19,8 +21,14 @@ def due_saga_ids(limit: int) -> list[UUID]:
 
 
 def saga_with_steps(saga_id: UUID) -> Saga:
-    """The saga and its steps. Raises Saga.DoesNotExist."""
-    return Saga.objects.prefetch_related("steps").get(pk=saga_id)
+    """The saga and its steps, both as the same commit left them. Raises Saga.DoesNotExist."""
+    steps = Prefetch("steps", SagaStep.objects.annotate(saga_seq=F("saga__seq")))
+    for _ in range(_TRIES):
+        saga = Saga.objects.prefetch_related(steps).get(pk=saga_id)
+        # A commit between the two queries shows: then they are made again.
+        if all(vars(step)["saga_seq"] == saga.seq for step in saga.steps.all()):
+            break
+    return saga
 
 
 def saga_seq(saga_id: UUID) -> int:

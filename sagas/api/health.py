@@ -4,34 +4,57 @@ from __future__ import annotations
 
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
+from django.http import HttpResponse
 from django_prometheus.exports import ExportToDjangoView
+from rest_framework.decorators import api_view, authentication_classes, renderer_classes
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from sagas.api import documentation
+from sagas.api.negotiation import PlainTextRenderer
 from sagas.broker import backlog
 
 
-@require_safe
-def live(request: HttpRequest) -> HttpResponse:
-    """200 while the process can answer at all: what a supervisor restarts it by."""
-    return JsonResponse({"status": "ok"})
+@documentation.live
+@api_view(["GET", "HEAD"])
+@authentication_classes([])
+def live(request: Request) -> Response:
+    """200 while the process can answer: what a supervisor restarts it by."""
+    return Response({"status": "ok"})
 
 
-@require_safe
-def ready(request: HttpRequest) -> HttpResponse:
+@documentation.ready
+@api_view(["GET", "HEAD"])
+@authentication_classes([])
+def ready(request: Request) -> Response:
     """200 while the database answers; a missing cache or broker only slows sagas down."""
-    parts = {"database": _database(), "cache": _cache(), "broker": _broker()}
-    if parts["database"] != "ok":
-        return JsonResponse({"status": "unavailable", **parts}, status=503)
-    degraded = any(state != "ok" for state in parts.values())
-    return JsonResponse({"status": "degraded" if degraded else "ok", **parts})
+    return _readiness()
 
 
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
+@documentation.health
+@api_view(["GET", "HEAD"])
+@authentication_classes([])
+def health(request: Request) -> Response:
+    """200 while the database answers; a missing cache or broker only slows sagas down."""
+    return _readiness()
+
+
+@documentation.metrics
+@api_view(["GET", "HEAD"])
+@authentication_classes([])
+@renderer_classes([PlainTextRenderer])
+def metrics(request: Request) -> HttpResponse:
     """The metrics of all processes that share this one's metrics folder."""
     answer: HttpResponse = ExportToDjangoView(request)
     return answer
+
+
+def _readiness() -> Response:
+    parts = {"database": _database(), "cache": _cache(), "broker": _broker()}
+    if parts["database"] != "ok":
+        return Response({"status": "unavailable", **parts}, status=503)
+    degraded = any(state != "ok" for state in parts.values())
+    return Response({"status": "degraded" if degraded else "ok", **parts})
 
 
 def _database() -> str:

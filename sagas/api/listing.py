@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from executors.fields import StrictSerializer
@@ -15,26 +16,43 @@ from sagas.models import Saga
 MAX_LIMIT = 200
 MAX_OFFSET = 1_000_000
 
-_ORDERS = ("created_at", "-created_at", "updated_at", "-updated_at")
+_ORDERS = [
+    ("created_at", "oldest first"),
+    ("-created_at", "newest first"),
+    ("updated_at", "longest unchanged first"),
+    ("-updated_at", "last changed first"),
+]
+
+
+@extend_schema_field({"$ref": "#/components/schemas/SagaStatus"})
+class StatusField(serializers.ChoiceField):
+    """A saga's status; the document names the values once."""
 
 
 class ListQuery(StrictSerializer):
     """The query parameters of the list."""
 
-    status = serializers.ChoiceField(choices=SAGA_STATUSES, required=False)
-    type = serializers.CharField(max_length=100, required=False)
-    created_after = serializers.DateTimeField(required=False, help_text="At or after.")
-    created_before = serializers.DateTimeField(required=False, help_text="Before.")
+    status = StatusField(choices=SAGA_STATUSES, required=False, help_text="Sagas in it.")
+    type = serializers.CharField(max_length=100, required=False, help_text="Sagas of it.")
+    created_after = serializers.DateTimeField(
+        required=False, help_text="Sagas created then or later."
+    )
+    created_before = serializers.DateTimeField(required=False, help_text="Sagas created earlier.")
     search = serializers.CharField(
         max_length=100,
         required=False,
         help_text="A saga's id, or the start of a type, a current step or a reason.",
     )
     ordering = serializers.ChoiceField(choices=_ORDERS, default="-created_at")
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=50)
-    offset = serializers.IntegerField(min_value=0, max_value=MAX_OFFSET, default=0)
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MAX_LIMIT, default=50, help_text="Sagas on the page."
+    )
+    offset = serializers.IntegerField(
+        min_value=0, max_value=MAX_OFFSET, default=0, help_text="Sagas before the page."
+    )
 
 
+@extend_schema_serializer(many=False)
 class PageSerializer(serializers.Serializer[Any]):
     """One page of sagas."""
 

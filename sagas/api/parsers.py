@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from sagas.domain import strictjson
@@ -33,12 +33,15 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The value of the body. Raises ParseError or TooLarge."""
+        headers = (parser_context or {})["request"].headers
+        if headers.get("Content-Encoding", "identity") != "identity":
+            raise UnsupportedMediaType("", "The body must not be compressed.")
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise TooLarge
         try:
-            return strictjson.loads(body)
+            return strictjson.loads(body, exact=True)
         except ValueError as error:
             raise ParseError(f"The body is not usable JSON: {error}.") from error
 

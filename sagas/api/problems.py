@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
-from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from sagas import services
@@ -35,20 +34,21 @@ def document(status: int, detail: str, **more: Any) -> dict[str, Any]:
 
 
 def response(status: int, detail: str, **more: Any) -> HttpResponse:
-    """A problem as a plain Django response."""
+    """A problem as JSON, whatever the view's renderers are."""
     body = json.dumps(document(status, detail, **more))
     return HttpResponse(body, content_type=CONTENT_TYPE, status=status)
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """DRF's hook: the problem that an exception becomes; None for a bug."""
     known = _problem(error)
     if known is None:
         return None
     status, detail, more, headers = known
     set_rollback()
-    answer = Response(document(status, detail, **more), status=status, headers=headers)
-    answer.content_type = CONTENT_TYPE
+    answer = response(status, detail, **more)
+    for name, value in headers.items():
+        answer[name] = value
     return answer
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django.db import models
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -13,8 +14,35 @@ from sagas import services
 from sagas.domain.state import Direction, Effect, Operation, SagaStatus, StepStatus
 from sagas.models import Saga, SagaEvent, SagaStep
 
-SAGA_STATUSES = [(status.value, status.value) for status in SagaStatus]
-STEP_STATUSES = [(status.value, status.value) for status in StepStatus]
+SAGA_STATUSES = [
+    (SagaStatus.PENDING.value, "created, not started"),
+    (SagaStatus.IN_PROGRESS.value, "being executed or compensated; `direction` says which"),
+    (SagaStatus.COMPLETED.value, "every action succeeded"),
+    (SagaStatus.FAILED.value, "stopped, a person must decide; `reason` says why"),
+    (SagaStatus.COMPENSATED.value, "every effect was taken back"),
+]
+STEP_STATUSES = [
+    (StepStatus.PENDING.value, "not started"),
+    (StepStatus.IN_PROGRESS.value, "its action or its compensation is under way"),
+    (StepStatus.COMPLETED.value, "its action succeeded"),
+    (StepStatus.FAILED.value, "its action or its compensation failed"),
+    (StepStatus.COMPENSATED.value, "its effect was taken back"),
+]
+DIRECTIONS = [
+    (Direction.FORWARD.value, "actions, in order"),
+    (Direction.COMPENSATING.value, "compensations, the last step's first"),
+]
+OPERATIONS = [
+    (Operation.EXECUTE.value, "start"),
+    (Operation.COMPENSATE.value, "take back what was done"),
+    (Operation.RETRY.value, "try again"),
+]
+HEALTH = [
+    ("ok", "all is well"),
+    ("degraded", "it serves, but sagas are slower"),
+    ("unavailable", "the database is away"),
+]
+PART_HEALTH = [("ok", "answers"), ("away", "does not answer")]
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)
@@ -22,11 +50,20 @@ class JSONObject(serializers.JSONField):
     """A JSON object whose members depend on the saga type or the step."""
 
 
+class _RowSerializer(serializers.ModelSerializer[Any]):
+    """A row of a table; its JSON columns hold objects."""
+
+    serializer_field_mapping: ClassVar = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.JSONField: JSONObject,
+    }
+
+
 class CreateSagaSerializer(StrictSerializer):
     """A saga to be created."""
 
-    type = serializers.CharField(max_length=100)
-    data = JSONObject(help_text="What the saga type's serializer asks for.")
+    type = serializers.CharField(max_length=100, help_text="The name of a saga type.")
+    data = JSONObject(help_text="What this saga type asks for.")  # type: ignore[assignment]
     execute = serializers.BooleanField(default=False, help_text="Start it at once.")
 
 
@@ -34,17 +71,16 @@ class OperationSerializer(StrictSerializer):
     """Why an operation is asked for."""
 
     reason = serializers.CharField(
-        max_length=1000, required=False, allow_blank=True, default="", trim_whitespace=True
+        max_length=1000, default="", allow_blank=True, help_text="Kept in the saga's history."
     )
 
 
-class StepSerializer(serializers.ModelSerializer[SagaStep]):
+class StepSerializer(_RowSerializer):
     """One step in the saga's current run."""
 
     status = serializers.ChoiceField(choices=STEP_STATUSES)
     compensation = serializers.SerializerMethodField()
     in_doubt = serializers.SerializerMethodField()
-    output = JSONObject(allow_null=True)
 
     class Meta:
         model = SagaStep
@@ -62,8 +98,14 @@ class StepSerializer(serializers.ModelSerializer[SagaStep]):
             "ended_at",
         )
         read_only_fields = fields
+        extra_kwargs: ClassVar = {
+            "position": {"help_text": "Counted from 1."},
+            "attempts": {"help_text": "Calls of its action, counted anew by a retry."},
+            "compensation_attempts": {"help_text": "Calls of its compensation."},
+            "output": {"help_text": "What the participant's answer gave later steps."},
+            "error": {"help_text": "What went wrong last; empty if nothing did."},
+        }
 
-    @extend_schema_field({"type": "string", "nullable": True})
     def get_compensation(self, step: SagaStep) -> str | None:
         """The compensation's name, if the step has one."""
         return step.compensation or None
@@ -73,11 +115,11 @@ class StepSerializer(serializers.ModelSerializer[SagaStep]):
         return step.effect == Effect.IN_DOUBT.value
 
 
-class SagaSummarySerializer(serializers.ModelSerializer[Saga]):
+class SagaSummarySerializer(_RowSerializer):
     """A saga in a list."""
 
     status = serializers.ChoiceField(choices=SAGA_STATUSES)
-    direction = serializers.ChoiceField(choices=[(d.value, d.value) for d in Direction])
+    direction = serializers.ChoiceField(choices=DIRECTIONS)
 
     class Meta:
         model = Saga
@@ -100,12 +142,21 @@ class SagaSummarySerializer(serializers.ModelSerializer[Saga]):
             "updated_at",
         )
         read_only_fields = fields
+        extra_kwargs: ClassVar = {
+            "definition_version": {"help_text": "The version of the saga type it keeps to."},
+            "run": {"help_text": "How often it has gone forward from the start."},
+            "current_step": {"help_text": "The step it is at; empty when there is none."},
+            "in_doubt": {"help_text": "Whether an action may or may not have taken effect."},
+            "reason": {"help_text": "Why it failed or is compensated; empty if neither."},
+            "waiting": {"help_text": "What it waits for, such as a retry; empty if it does not."},
+            "due_at": {"help_text": "When it goes on; null when it has ended or not started."},
+            "deadline": {"help_text": "When it is compensated unless it has completed by then."},
+        }
 
 
 class SagaSerializer(SagaSummarySerializer):
     """A saga with its steps."""
 
-    data = JSONObject()
     steps = StepSerializer(many=True)
     error = serializers.SerializerMethodField()
     allowed_operations = serializers.SerializerMethodField()
@@ -120,7 +171,6 @@ class SagaSerializer(SagaSummarySerializer):
         )
         read_only_fields = fields
 
-    @extend_schema_field({"type": "string", "nullable": True})
     def get_error(self, saga: Saga) -> str | None:
         """Why the saga did not complete; null if nothing went wrong."""
         if saga.status == SagaStatus.COMPLETED.value:
@@ -128,32 +178,54 @@ class SagaSerializer(SagaSummarySerializer):
         errors = [step.error for step in saga.steps.all() if step.error]
         return saga.reason or (errors[0] if errors else None)
 
-    @extend_schema_field(
-        {"type": "array", "items": {"enum": [operation.value for operation in Operation]}}
-    )
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(OPERATIONS)))
     def get_allowed_operations(self, saga: Saga) -> list[str]:
         """The operations that may be asked for now."""
         return services.allowed(saga)
 
 
-class EventSerializer(serializers.ModelSerializer[SagaEvent]):
+class EventSerializer(_RowSerializer):
     """One recorded fact of a saga's history."""
-
-    data = JSONObject()
 
     class Meta:
         model = SagaEvent
         fields = ("seq", "kind", "step", "at", "actor", "reason", "data")
         read_only_fields = fields
+        extra_kwargs: ClassVar = {
+            "seq": {"help_text": "Counted from 1 without gaps."},
+            "kind": {"help_text": "What happened."},
+            "step": {"help_text": "The step it is about; empty if it is about the saga."},
+            "actor": {"help_text": "Who asked for it: a worker, `api`, or `user:` and a name."},
+            "reason": {"help_text": "Why it was asked for, if a reason was given."},
+        }
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
     """An error (RFC 9457)."""
 
-    type = serializers.CharField()
-    title = serializers.CharField()
+    type = serializers.CharField(help_text="Always `about:blank`.")
+    title = serializers.CharField(help_text="The status in words.")
     status = serializers.IntegerField()
-    detail = serializers.CharField()
-    errors = JSONObject(required=False, help_text="What is wrong, by field.")
+    detail = serializers.CharField(help_text="What happened.")
+    errors = JSONObject(  # type: ignore[assignment]
+        required=False, help_text="What is wrong, by field."
+    )
     saga_status = serializers.ChoiceField(choices=SAGA_STATUSES, required=False)
-    allowed_operations = serializers.ListField(child=serializers.CharField(), required=False)
+    allowed_operations = serializers.ListField(
+        child=serializers.ChoiceField(OPERATIONS), required=False
+    )
+
+
+class LiveSerializer(serializers.Serializer[Any]):
+    """A process that answers."""
+
+    status = serializers.CharField(help_text="Always `ok`.")
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    """Whether the service can serve, and the state of what it depends on."""
+
+    status = serializers.ChoiceField(HEALTH)
+    database = serializers.ChoiceField(PART_HEALTH)
+    cache = serializers.ChoiceField(PART_HEALTH)
+    broker = serializers.ChoiceField(PART_HEALTH)

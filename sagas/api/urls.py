@@ -19,7 +19,7 @@ urlpatterns = [
     path(f"{_SAGA}/retry", SagaViewSet.as_view({"post": "retry"}), name="saga-retry"),
     path("api-docs/openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),
     path("api-docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
-    path("health", health.ready, name="health"),
+    path("health", health.health, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("metrics", health.metrics, name="metrics"),

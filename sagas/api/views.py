@@ -9,13 +9,13 @@ from uuid import UUID
 from django.conf import settings
 from django.core.cache import cache
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from sagas import selectors, services
+from sagas.api import documentation
 from sagas.api.authentication import actor_of
 from sagas.api.listing import ListQuery, PageSerializer, matching
 from sagas.api.parsers import CurlJSONParser, StrictJSONParser
@@ -23,7 +23,6 @@ from sagas.api.serializers import (
     CreateSagaSerializer,
     EventSerializer,
     OperationSerializer,
-    ProblemSerializer,
     SagaSerializer,
 )
 from sagas.domain.state import Operation
@@ -32,59 +31,13 @@ from sagas.models import Saga
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
-PREFER = OpenApiParameter(
-    "Prefer",
-    str,
-    OpenApiParameter.HEADER,
-    description="`wait=N` (RFC 7240): answer when the saga has ended, at most N seconds later.",
-)
-KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="A repeated request with the same key and body gives the first saga again.",
-)
-
-
-def problem(description: str) -> OpenApiResponse:
-    """A documented error."""
-    return OpenApiResponse(ProblemSerializer, description)
-
-
-_ALWAYS = {
-    400: problem("The request is not valid."),
-    503: problem("The database is away."),
-}
-_BODY = {413: problem("The body is too large."), 415: problem("The body is not JSON.")}
-_OF_ONE = {404: problem("There is no such saga.")}
-_OPERATION = {
-    200: OpenApiResponse(SagaSerializer, "The saga ended within the time of `Prefer: wait`."),
-    202: OpenApiResponse(SagaSerializer, "Accepted; the saga goes on by itself."),
-    409: problem("The saga's status does not allow it."),
-    **_ALWAYS,
-    **_BODY,
-    **_OF_ONE,
-}
-
 
 class SagaViewSet(ViewSet):
     """Sagas: create, list, read, and the operations on them."""
 
     parser_classes = (StrictJSONParser, CurlJSONParser)
-    lookup_value_converter = "uuid"
-    lookup_url_kwarg = "saga_id"
 
-    @extend_schema(
-        operation_id="create_saga",
-        parameters=[KEY, PREFER],
-        request=CreateSagaSerializer,
-        responses={
-            201: SagaSerializer,
-            422: problem("The Idempotency-Key was used with another body."),
-            **_ALWAYS,
-            **_BODY,
-        },
-    )
+    @documentation.create
     def create(self, request: Request) -> Response:
         """Create a saga, and with `execute` start it."""
         body = CreateSagaSerializer(data=request.data)
@@ -98,19 +51,16 @@ class SagaViewSet(ViewSet):
         )
         saga = created.saga
         wait = _wait(request)
-        if wait and body.validated_data["execute"] and services.wait_until_ended(saga.id, wait):
+        if wait and body.validated_data["execute"]:
+            services.wait_until_ended(saga.id, wait)
             saga = services.get_saga(saga.id)
-        location = reverse("saga-detail", kwargs={"saga_id": saga.id})
-        headers = {"Location": request.build_absolute_uri(location)}
+        # Relative to the host: only the client knows by which name it reached a gateway.
+        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": saga.id})}
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
         return Response(SagaSerializer(saga).data, status=201, headers=headers)
 
-    @extend_schema(
-        operation_id="list_sagas",
-        parameters=[ListQuery],
-        responses={200: PageSerializer, **_ALWAYS},
-    )
+    @documentation.listing
     def list(self, request: Request) -> Response:
         """The sagas that match, newest first unless asked otherwise."""
         query = ListQuery(data=request.query_params.dict())
@@ -125,15 +75,12 @@ class SagaViewSet(ViewSet):
         }
         return Response(PageSerializer(page).data)
 
-    @extend_schema(operation_id="get_saga", responses={200: SagaSerializer, **_ALWAYS, **_OF_ONE})
+    @documentation.retrieve
     def retrieve(self, request: Request, saga_id: UUID) -> Response:
         """One saga with its steps and the operations now allowed."""
         return Response(_cached_document(saga_id))
 
-    @extend_schema(
-        operation_id="list_saga_events",
-        responses={200: EventSerializer(many=True), **_ALWAYS, **_OF_ONE},
-    )
+    @documentation.events
     def events(self, request: Request, saga_id: UUID) -> Response:
         """The saga's history, oldest first."""
         events = EventSerializer(selectors.saga_events(saga_id), many=True).data
@@ -141,32 +88,17 @@ class SagaViewSet(ViewSet):
             raise services.SagaNotFound(str(saga_id))
         return Response(events)
 
-    @extend_schema(
-        operation_id="execute_saga",
-        parameters=[PREFER],
-        request=OperationSerializer,
-        responses=_OPERATION,
-    )
+    @documentation.operation("execute")
     def execute(self, request: Request, saga_id: UUID) -> Response:
         """Start a pending saga."""
         return _operate(Operation.EXECUTE, request, saga_id)
 
-    @extend_schema(
-        operation_id="compensate_saga",
-        parameters=[PREFER],
-        request=OperationSerializer,
-        responses=_OPERATION,
-    )
+    @documentation.operation("compensate")
     def compensate(self, request: Request, saga_id: UUID) -> Response:
         """Take back what the saga has done; a call in flight is finished first."""
         return _operate(Operation.COMPENSATE, request, saga_id)
 
-    @extend_schema(
-        operation_id="retry_saga",
-        parameters=[PREFER],
-        request=OperationSerializer,
-        responses=_OPERATION,
-    )
+    @documentation.operation("retry")
     def retry(self, request: Request, saga_id: UUID) -> Response:
         """Try a failed saga again where it stopped, or a compensated one from the start."""
         return _operate(Operation.RETRY, request, saga_id)
@@ -179,11 +111,14 @@ def _operate(operation: Operation, request: Request, saga_id: UUID) -> Response:
     saga = services.OPERATIONS[operation](
         saga_id, actor=actor_of(request), reason=body.validated_data["reason"]
     )
-    ended = wait > 0 and services.wait_until_ended(saga_id, wait)
-    if ended:
-        saga = services.get_saga(saga_id)
-    headers = {"Preference-Applied": f"wait={wait}"} if wait else {}
-    return Response(SagaSerializer(saga).data, status=200 if ended else 202, headers=headers)
+    if not wait:
+        return Response(SagaSerializer(saga).data, status=202)
+    ended = services.wait_until_ended(saga_id, wait)
+    return Response(
+        SagaSerializer(services.get_saga(saga_id)).data,
+        status=200 if ended else 202,
+        headers={"Preference-Applied": f"wait={wait}"},
+    )
 
 
 def _cached_document(saga_id: UUID) -> dict[str, Any]:

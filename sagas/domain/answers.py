@@ -33,7 +33,7 @@ def answered(
                 )
             )
             if d.state.cancel_requested:
-                yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+                yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
         case Verdict.REFUSED:
             yield d.record(
                 at.AttemptRefused(
@@ -54,7 +54,7 @@ def answered(
                 at.AttemptBroken(step=step.name, call=call, attempt=attempt, error=outcome.error)
             )
             if d.state.cancel_requested:
-                yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+                yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
             else:
                 yield d.record(ev.SagaFailed(reason=f"{step.name}: {outcome.error}"))
 
@@ -109,7 +109,7 @@ def _held(d: Decision, step: StepState, call: CallKind, outcome: Outcome) -> Ite
         )
     )
     if turning:
-        yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+        yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
 
 
 def interrupted(d: Decision, step: StepState, poisoned: bool) -> Iterator[ev.Event]:
@@ -141,7 +141,7 @@ def _give_up(d: Decision, name: str, call: CallKind, why: str) -> Iterator[ev.Ev
         name == d.definition.pivot and step.effect is Effect.IN_DOUBT
     )
     if forward and d.state.cancel_requested:
-        yield d.record(ev.CompensationTriggered(reason=ASKED_FOR))
+        yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
     elif forward and not past_pivot:
         yield d.record(ev.CompensationTriggered(reason=detail))
     else:

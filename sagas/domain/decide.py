@@ -53,7 +53,7 @@ def _(trigger: tr.Retry, d: Decision) -> Iterator[ev.Event]:
 def _(trigger: tr.Compensate, d: Decision) -> Iterator[ev.Event]:
     d.require(Operation.COMPENSATE)
     pending = d.state.status is SagaStatus.PENDING
-    yield d.record(ev.CompensateRequested(due_at=d.now))
+    yield d.record(ev.CompensateRequested(due_at=d.now, reason=trigger.reason))
     if d.state.cancel_requested:
         return  # the call in flight is finished first; its answer turns the saga round
     if not pending:

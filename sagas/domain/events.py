@@ -91,8 +91,10 @@ class CompensateRequested(Event):
     """Somebody asked to compensate; with a call in flight this waits for its answer."""
 
     due_at: datetime
+    reason: str = ""
 
     def apply(self, state: SagaState) -> SagaState:
+        state = replace(state, reason=self.reason or state.reason)
         if state.calling:
             return replace(state, cancel_requested=True)
         return replace(state, due_at=self.due_at, crashes=0, waiting="")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 32
 _MAX_DIGITS = 30
 
 
-def loads(body: bytes) -> Any:
+def loads(body: bytes, *, exact: bool = False) -> Any:
     """The value. Raises ValueError saying what is wrong, also for what Python would accept:
     duplicate keys, numbers without end, NUL and lone surrogates, and very deep nesting.
+    If `exact`, also for a number that would be rounded.
     """
     try:
         text = body.decode("utf-8")
@@ -23,7 +25,7 @@ def loads(body: bytes) -> Any:
             text,
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
-            parse_float=_finite,
+            parse_float=_exact if exact else _finite,
             parse_int=_bounded,
         )
     except RecursionError as error:
@@ -74,6 +76,17 @@ def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number is too large")
+    return number
+
+
+def _exact(text: str) -> float:
+    number = _finite(text)
+    try:
+        same = Decimal(repr(number)) == Decimal(text)
+    except ArithmeticError:  # an exponent beyond all bounds
+        same = False
+    if not same:
+        raise ValueError("a number has more digits than can be kept")
     return number
 
 

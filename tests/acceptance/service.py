@@ -101,6 +101,11 @@ class Service:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """kill -9, unless it is gone already."""
+        if process.poll() is None:
+            self.kill(process)
+
     def ready(self) -> bool:
         try:
             return self.http.get(f"{self.url}/health/ready", timeout=2).ok

@@ -132,6 +132,7 @@ def test_a_step_that_was_surely_not_applied_is_not_compensated(answers: list[str
     story = calling("pay").driven(*answers)
     assert story.calls == "release"
     assert not story.state.in_doubt
+    assert story.step("pay").status is StepStatus.FAILED
 
 
 def test_a_success_ends_the_doubt() -> None:

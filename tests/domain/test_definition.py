@@ -89,6 +89,7 @@ def test_the_numbers_of_the_seed_are_the_defaults() -> None:
     assert policy.max_retries == 3
     assert [policy.wait_after(n) for n in (1, 2, 3)] == [seconds(1), seconds(2), seconds(4)]
     assert policy.max_delay == timedelta(minutes=5)
+    assert StepDefinition(name="pay").timeout == seconds(5)
 
 
 def test_no_wait_is_longer_than_the_longest() -> None:

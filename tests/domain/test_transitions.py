@@ -10,7 +10,7 @@ import pytest
 from sagas.domain import triggers as tr
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.rules import allowed_operations
-from sagas.domain.state import Effect, Operation, SagaStatus, StepState
+from sagas.domain.state import Direction, Effect, Operation, SagaStatus, StepState
 from tests.domain.given import LEASE, NOW, Story, calling, given, seconds
 
 EXECUTE, COMPENSATE, RETRY = tr.Execute(), tr.Compensate(), tr.Retry()
@@ -126,6 +126,7 @@ def test_execute_makes_the_saga_due_at_once_for_any_worker() -> None:
 def test_cancelling_a_pending_saga_calls_nothing() -> None:
     story = given().compensate()
     assert story.kinds == ["compensate_requested", "saga_compensated"]
+    assert story.state.direction is Direction.COMPENSATING
     assert story.state.due_at is None
 
 

@@ -58,6 +58,16 @@ def test_an_answer_ends_the_row_of_crashes(answer: str) -> None:
     assert (story.stands, story.state.crashes) == ("forward", 3)
 
 
+def test_so_does_broken_code_in_a_saga_that_was_cancelled() -> None:
+    story = calling("pay", max_retries=9).driven("crash", "crash").compensate().answer("broken")
+    assert (story.calls, story.state.crashes) == ("refund", 0)
+
+
+def test_a_command_ends_the_row_of_crashes() -> None:
+    story = calling("pay").driven("crash", "in_doubt").compensate()
+    assert story.state.crashes == 0
+
+
 def test_success_ends_the_row_of_crashes() -> None:
     story = calling("reserve").driven("crash", "crash", "succeeded")
     assert (story.calls, story.state.crashes) == ("pay", 0)

@@ -116,13 +116,16 @@ def test_compensate_during_a_call_finishes_it_and_turns_round(stage: Stage) -> N
     saga_id = stage.create()
 
     def cancelled_meanwhile(call: object) -> Outcome:
-        stage.engine("api").command(saga_id, tr.Compensate(), actor="anna", reason="wrong order")
+        stage.engine("api").command(
+            saga_id, tr.Compensate(reason="wrong order"), actor="anna", reason=""
+        )
         return OK
 
     stage.script = {"book": [cancelled_meanwhile]}
     stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPENSATED
     assert stage.names() == ["look", "book", "unbook"]
+    assert state_of(saga_id).reason == "wrong order"
     with pytest.raises(Illegal):
         stage.engine().command(saga_id, tr.Compensate(), actor="anna", reason="again")
 

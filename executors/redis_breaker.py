@@ -1,0 +1,140 @@
+"""A circuit breaker that all processes share through Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from redis.exceptions import NoScriptError, RedisError
+
+from executors.breaker import Limits, LocalBreaker, Permit
+
+logger = logging.getLogger(__name__)
+
+_LEAVE_ALONE = 1.0
+"""Seconds for which Redis is not asked again after it failed to answer: each try may take as
+long as its time-out, while a call waits."""
+
+
+class _Script:
+    """A Lua script: one command, and its text only when Redis does not know it yet."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def run(self, client: Any, keys: list[str], arguments: tuple[object, ...]) -> Any:
+        try:
+            return client.evalsha(self._digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return client.eval(self._text, len(keys), *keys, *arguments)
+
+
+# Times are Redis's own, so that the clocks of the workers do not matter. The state of one
+# breaker is `open_until` (ms) under one key, its failures a sorted set, its probe a token.
+_ENTER = _Script("""
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local open_until = tonumber(redis.call('GET', KEYS[1]) or '-1')
+if open_until < 0 then return 0 end
+if now < open_until then return open_until - now end
+if redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2]) then return -1 end
+return math.max(redis.call('PTTL', KEYS[3]), 1)
+""")
+
+_SUCCEEDED = _Script("""
+if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('DEL', KEYS[1], KEYS[3]) end
+return 0
+""")
+
+_FAILED = _Script("""
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local probe, threshold, window, recovery = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+if probe ~= '' then
+  if redis.call('GET', KEYS[3]) == probe then
+    redis.call('SET', KEYS[1], string.format('%d', now + recovery))
+    redis.call('DEL', KEYS[3])
+  end
+  return 0
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('ZADD', KEYS[2], now, ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - window)
+redis.call('PEXPIRE', KEYS[2], window)
+if redis.call('ZCARD', KEYS[2]) >= threshold then
+  redis.call('SET', KEYS[1], string.format('%d', now + recovery))
+  redis.call('DEL', KEYS[2])
+end
+return 0
+""")
+
+
+class _Away(Exception):
+    """Redis does not answer, or did not a moment ago."""
+
+
+class RedisBreaker:
+    """A breaker shared by all processes; while Redis is away, each process has its own."""
+
+    def __init__(self, name: str, limits: Limits, client: Callable[[], Any]) -> None:
+        self._name = name
+        self._limits = limits
+        self._client = client
+        self._local = LocalBreaker(limits)
+        self._away_until = 0.0
+        # The braces keep the keys of one breaker together in a Redis cluster.
+        prefix = f"saga-breaker:{{{name}}}"
+        self._keys = [f"{prefix}:open", f"{prefix}:failures", f"{prefix}:probe"]
+
+    def enter(self) -> Permit:
+        """Whether a call may be sent now."""
+        token = uuid4().hex
+        try:
+            wait = int(self._run(_ENTER, token, _ms(self._limits.probe)))
+        except _Away:
+            return self._local.enter()
+        if wait < 0:
+            return Permit(probe=token)
+        return Permit(wait=timedelta(milliseconds=wait)) if wait else Permit()
+
+    def succeeded(self, permit: Permit) -> None:
+        """Only a probe's success means anything: it closes the breaker."""
+        if not permit.probe:
+            return
+        self._local.succeeded(permit)
+        try:
+            self._run(_SUCCEEDED, permit.probe)
+        except _Away:
+            logger.debug("the probe's success stays unknown; another follows")
+
+    def failed(self, permit: Permit) -> None:
+        """Count the failure; open when it is one too many, or a probe's."""
+        window, recovery = _ms(self._limits.window), _ms(self._limits.recovery)
+        threshold, member = self._limits.threshold, uuid4().hex
+        try:
+            self._run(_FAILED, permit.probe, threshold, window, recovery, member)
+        except _Away:
+            self._local.failed(permit)
+
+    def _run(self, script: _Script, *arguments: object) -> Any:
+        """What the script returns. Raises _Away, at once if Redis failed a moment ago."""
+        if time.monotonic() < self._away_until:
+            raise _Away
+        try:
+            return script.run(self._client(), self._keys, arguments)
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + _LEAVE_ALONE
+            logger.warning(
+                "Redis away, the breaker of %s is this process's own: %s", self._name, error
+            )
+            raise _Away from error
+
+
+def _ms(seconds: float) -> int:
+    return max(round(seconds * 1000), 1)

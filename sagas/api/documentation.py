@@ -1,0 +1,220 @@
+"""What the OpenAPI document says of each operation beyond what its code already tells.
+
+A test keeps the committed openapi.yaml equal to the document that is made from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from django.urls import get_script_prefix
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
+
+from sagas.api.listing import ListQuery, PageSerializer
+from sagas.api.problems import CONTENT_TYPE, document
+from sagas.api.serializers import (
+    CreateSagaSerializer,
+    EventSerializer,
+    HealthSerializer,
+    LiveSerializer,
+    OperationSerializer,
+    ProblemSerializer,
+    SagaSerializer,
+)
+
+_ORDER = {
+    "store_id": 1,
+    "customer_id": 123,
+    "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
+    "amount": 59.98,
+}
+_PURCHASE = {"type": "purchase_saga", "data": {**_ORDER, "payment_method": "credit_card"}}
+_RETURN = {
+    "type": "return_saga",
+    "data": {**_ORDER, "sale_id": "8c2ffa2e-7c0f-4b4e-a4b7-0d8a3a0c6d55"},
+    "execute": True,
+}
+_TEXT = {"type": "string"}
+
+
+def _header(
+    name: str, description: str, schema: dict[str, str], on: Sequence[int] = ()
+) -> OpenApiParameter:
+    """A header of the request, or of the responses of these statuses."""
+    return OpenApiParameter(name, schema, "header", description=description, response=on or False)
+
+
+_KEY = _header(
+    "Idempotency-Key",
+    "1 to 255 visible ASCII characters. A repeated request with the same key and body gives the "
+    "first saga again; another body under the same key is refused.",
+    {**_TEXT, "pattern": "^[!-~]{1,255}$"},
+)
+_REPLAYED = _header(
+    "Idempotency-Replayed", "`true` when an earlier request made the saga.", _TEXT, [201]
+)
+_LOCATION = _header("Location", "The saga's address.", {**_TEXT, "format": "uri-reference"}, [201])
+_PREFER = _header(
+    "Prefer",
+    "`wait=N` (RFC 7240): answer when the saga has ended, at most N seconds later.",
+    {**_TEXT, "example": "wait=10"},
+)
+_APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, [200, 202])
+_RETRY_AFTER = _header(
+    "Retry-After", "Seconds to wait before asking again.", {"type": "integer"}, [503]
+)
+
+Responses = dict[Any, OpenApiResponse]
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Documented(Protocol):
+    """Documents a view and leaves it as it is."""
+
+    def __call__(self, view: View, /) -> View:
+        """The view."""
+        ...
+
+
+def _problem(status: int | str, description: str, **example: Any) -> Responses:
+    """A documented error; `detail` and the members after it make an example."""
+    examples = []
+    if example and isinstance(status, int):
+        value = document(status, **example)
+        examples = [OpenApiExample(value["title"], value=value, response_only=True)]
+    return {(status, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description, examples)}
+
+
+def _ok(status: int, serializer: Any, description: str) -> Responses:
+    return {status: OpenApiResponse(serializer, description)}
+
+
+_ANY = {
+    **_problem(503, "The database is away; ask again later."),
+    **_problem("default", "Any other error."),
+}
+_NOT_FOUND = _problem(404, "There is no such saga.")
+_BODY = {
+    **_problem(400, "The request is not valid."),
+    **_problem(413, "The body is too large."),
+    **_problem(415, "The body is not JSON."),
+}
+
+
+def _sagas(operation_id: str, *headers: Any, responses: Responses, **more: Any) -> Documented:
+    """An operation on sagas; it needs no login, and names its body's one media type."""
+    if "request" in more:
+        more["request"] = {"application/json": more["request"]}
+    return extend_schema(
+        operation_id=operation_id,
+        tags=["sagas"],
+        auth=[],
+        parameters=[*headers, _RETRY_AFTER],
+        responses={**responses, **_ANY},
+        **more,
+    )
+
+
+create = _sagas(
+    "create_saga",
+    _KEY,
+    _REPLAYED,
+    _LOCATION,
+    _PREFER,
+    request=CreateSagaSerializer,
+    examples=[
+        OpenApiExample("Purchase", value=_PURCHASE, request_only=True),
+        OpenApiExample("Return", value=_RETURN, request_only=True),
+    ],
+    responses={
+        **_ok(201, SagaSerializer, "The saga: a new one, or an earlier request's."),
+        **_BODY,
+        **_problem(
+            400,
+            "The request is not valid.",
+            detail="The data does not fit the saga type.",
+            errors={"data": {"amount": ["The items come to 59.98, not to 10.00."]}},
+        ),
+        **_problem(422, "The Idempotency-Key was used with another body; no saga was made."),
+    },
+)
+listing = _sagas(
+    "list_sagas",
+    ListQuery,
+    responses={
+        **_ok(200, PageSerializer, "One page."),
+        **_problem(400, "A parameter is not valid."),
+    },
+)
+retrieve = _sagas(
+    "get_saga", responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND}
+)
+events = _sagas(
+    "list_saga_events",
+    responses={**_ok(200, EventSerializer(many=True), "All events."), **_NOT_FOUND},
+)
+
+
+def operation(name: str) -> Documented:
+    """Documents execute, compensate or retry."""
+    return _sagas(
+        f"{name}_saga",
+        _PREFER,
+        _APPLIED,
+        request=OperationSerializer,
+        examples=[
+            OpenApiExample("Reason", value={"reason": "The customer called."}, request_only=True)
+        ],
+        responses={
+            **_ok(200, SagaSerializer, "It ended within the time of `Prefer: wait`."),
+            **_ok(202, SagaSerializer, "Accepted; the saga goes on by itself."),
+            **_BODY,
+            **_NOT_FOUND,
+            **_problem(
+                409,
+                "The saga's status does not allow it.",
+                detail="Not possible now: a completed saga can only be compensated.",
+                saga_status="completed",
+                allowed_operations=["compensate"],
+            ),
+        },
+    )
+
+
+def _monitoring(operation_id: str, summary: str, responses: Responses) -> Documented:
+    return extend_schema(
+        operation_id=operation_id,
+        tags=["monitoring"],
+        auth=[],
+        summary=summary,
+        responses=responses,
+    )
+
+
+_HEALTH = {
+    **_ok(200, HealthSerializer, "It can serve."),
+    **_ok(503, HealthSerializer, "The database is away."),
+}
+live = _monitoring(
+    "get_liveness", "Whether this process lives", _ok(200, LiveSerializer, "It does.")
+)
+ready = _monitoring("get_readiness", "Whether this process can serve", _HEALTH)
+health = _monitoring("get_health", "The same as /health/ready", _HEALTH)
+metrics = _monitoring(
+    "get_metrics",
+    "Metrics in Prometheus' text format",
+    {(200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "All metrics.")},
+)
+
+
+def add_server(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Names the address under which the document was asked for, a gateway's prefix included."""
+    result["servers"] = [{"url": get_script_prefix().rstrip("/") or "/"}]
+    return result

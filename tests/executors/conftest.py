@@ -1,0 +1,70 @@
+"""One participant that a test scripts, and a saga type that calls it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import override_settings
+
+from executors.base import SagaExecutor
+from executors.participants import participants
+from executors.perform import perform
+from sagas.domain.outcome import Outcome
+from sagas.domain.state import CallKind, Json
+from sagas.engine.ports import StepCall
+from tests.executors.tcp import Script, Server
+
+SAGA_ID = UUID("0192f1aa-0000-7000-8000-000000000001")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start servers; the first is the participant `partner`, the next ones `partner2` …"""
+    servers: list[Server] = []
+    addresses: dict[str, str] = {}
+
+    def start(*scripts: Script) -> Server:
+        servers.append(Server(*scripts))
+        name = "partner" if len(servers) == 1 else f"partner{len(servers)}"
+        addresses[name] = servers[-1].url
+        return servers[-1]
+
+    with override_settings(SAGA_PARTICIPANTS=addresses, SAGA_SHARED_STATE=False):
+        participants.cache_clear()
+        yield start
+        participants.cache_clear()
+    for server in servers:
+        server.close()
+
+
+def call(
+    step: str,
+    kind: CallKind = CallKind.ACTION,
+    *,
+    data: Json | None = None,
+    outputs: Mapping[str, Json] | None = None,
+    recorded: Json | None = None,
+    run: int = 1,
+    lease: float = 5,
+) -> StepCall:
+    """An attempt as the engine asks for it."""
+    return StepCall(
+        saga_id=SAGA_ID,
+        saga_type="any",
+        run=run,
+        data=data or {},
+        outputs=outputs or {},
+        step=step,
+        kind=kind,
+        attempt=1,
+        recorded=recorded,
+        expires=time.monotonic() + lease,
+    )
+
+
+def attempt(cls: type[SagaExecutor], step: str, *args: Any, **kwargs: Any) -> Outcome:
+    return perform(cls(), call(step, *args, **kwargs))
