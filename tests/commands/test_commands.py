@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.migrations.executor import MigrationExecutor
 
 from sagas import seeding, services
 from sagas.domain.codec import decode
@@ -98,6 +99,6 @@ def test_several_processes_need_servers(settings: Any) -> None:
 
 def test_a_database_without_tables_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     processes.require_schema()
-    monkeypatch.setattr(processes.MigrationExecutor, "migration_plan", lambda *args: [1, 2])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *args: [1, 2])
     with pytest.raises(CommandError, match="lacks 2 migrations: run "):
         processes.require_schema()

@@ -49,7 +49,8 @@ class Process:
 
     def errors(self) -> str:
         assert self.process.stderr
-        return self.process.stderr.read()
+        text: str = self.process.stderr.read()
+        return text
 
 
 @pytest.fixture
