@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
@@ -102,14 +103,22 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return response(400, "The request could not be understood.")
 
 
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 403."""
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's 403; a page for people in the console."""
+    if _in_console(request):
+        return defaults.permission_denied(request, exception)
     return response(403, "You may not do this.")
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 404."""
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's 404; a page for people in the console."""
+    if _in_console(request):
+        return defaults.page_not_found(request, exception)
     return response(404, "There is nothing at this address.")
+
+
+def _in_console(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/admin/")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

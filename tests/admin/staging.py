@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.test import Client
 from django.urls import reverse
 
 from executors.purchase import PurchaseSagaExecutor
@@ -136,3 +137,10 @@ def facts(saga: Saga) -> tuple[Any, ...]:
 def page_of(saga: Saga, view: str = "change") -> str:
     """The address of a saga's page, or of one of its operations."""
     return reverse(f"admin:sagas_saga_{view}", args=[saga.pk])
+
+
+def html(client: Client, saga: Saga, view: str = "change") -> str:
+    """The page's HTML."""
+    response = client.get(page_of(saga, view))
+    assert response.status_code == 200
+    return response.content.decode()

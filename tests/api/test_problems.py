@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.db import OperationalError
+from django.test import Client
 
 from sagas import services
 from tests.api.client import PURCHASE, SAGAS, Api
@@ -42,7 +43,7 @@ def test_a_wrong_method(api: Api, path: str, method: str, allow: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api", "/api/v1", "/api/v2/sagas", f"{SAGAS}/", "/health/", "/static/none.js", "/%FF"],
+    ["/api", "/api/v1", "/api/v2/sagas", f"{SAGAS}/", "/health/", "/static/none.js", "/%FF"],
 )
 def test_an_unknown_address(api: Api, path: str) -> None:
     assert api.refused(api.get(path), 404)["title"] == "Not Found"
@@ -147,3 +148,14 @@ def test_options_say_what_is_allowed(api: Api, path: str) -> None:
     answer = api.client.options(path)
     assert answer.status_code == 200
     assert "GET" in answer["Allow"]
+
+
+def test_the_root_leads_to_the_console() -> None:
+    answer = Client().get("/")
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
+def test_the_console_answers_people_with_pages(admin_client: Client) -> None:
+    answer = admin_client.get("/admin/sagas/nothing/here/")
+    assert answer.status_code == 404
+    assert answer["Content-Type"].startswith("text/html")
