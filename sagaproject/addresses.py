@@ -114,6 +114,8 @@ def _sqlite(path: Path) -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
         },
+        # A file for tests too: in memory, threads lock each other out at once.
+        "TEST": {"NAME": str(path.with_name(f"test-{path.name}"))},
     }
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 from django.test import override_settings
 from dramatiq import Worker
 
@@ -39,8 +38,6 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 @pytest.fixture
 def worker(shop: Shop, transactional_db: None) -> Iterator[Worker]:
     """A Dramatiq worker in this process that drives sagas against the shop."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite in memory, as tests have it, locks threads out; as a file it does not")
     worker = Worker(broker, worker_threads=4, worker_timeout=50)
     worker.start()
     yield worker

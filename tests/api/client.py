@@ -29,7 +29,7 @@ PURCHASE: dict[str, Any] = {
 
 on_servers = pytest.mark.skipif(
     connection.vendor == "sqlite",
-    reason="SQLite in memory, as tests have it, locks threads out; as a file it does not",
+    reason="takes a server away, and the embedded default has none",
 )
 
 

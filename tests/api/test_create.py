@@ -13,7 +13,7 @@ import pytest
 
 from sagas import services
 from sagas.models import Saga
-from tests.api.client import PURCHASE, SAGAS, Answer, Api, in_thread, on_servers, purchase
+from tests.api.client import PURCHASE, SAGAS, Answer, Api, in_thread, purchase
 from tests.api.contract import Contract
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +114,6 @@ def test_a_refused_request_does_not_use_its_key_up(api: Api) -> None:
     assert api.create(Idempotency_Key="k").status == 201
 
 
-@on_servers
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("bodies", [[PURCHASE], [PURCHASE, purchase(store_id=2)]])
 def test_of_requests_at_the_same_moment_one_makes_the_saga(
@@ -148,7 +147,6 @@ def test_a_request_that_came_first_unseen(
     assert Saga.objects.count() == 1
 
 
-@on_servers
 @pytest.mark.django_db(transaction=True)
 def test_without_a_key_each_request_makes_a_saga(contract: Contract) -> None:
     with ThreadPoolExecutor(8) as pool:

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from sagas.models import Saga
-from tests.api.client import SAGAS, Api, in_thread, on_servers, unknown
+from tests.api.client import SAGAS, Api, in_thread, unknown
 from tests.api.contract import Contract
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +118,6 @@ def test_a_body_is_not_needed(api: Api) -> None:
         assert answer.status == 202, answer.body
 
 
-@on_servers
 @pytest.mark.django_db(transaction=True)
 def test_of_racing_commands_one_wins(api: Api, contract: Contract) -> None:
     saga_id = api.new()
