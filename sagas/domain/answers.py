@@ -56,7 +56,8 @@ def answered(
             if d.state.cancel_requested:
                 yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
             else:
-                yield d.record(ev.SagaFailed(reason=f"{step.name}: {outcome.error}"))
+                called = _called(d, step.name, call)
+                yield d.record(ev.SagaFailed(reason=f"{called}: {outcome.error}"))
 
 
 def _lost(d: Decision, step: StepState, call: CallKind, trigger: tr.Answer) -> Iterator[ev.Event]:
@@ -135,8 +136,7 @@ def _give_up(d: Decision, name: str, call: CallKind, why: str) -> Iterator[ev.Ev
     """A step will not succeed: turn round while that is allowed, else stop for a person."""
     step = d.state.step(name)
     forward = call is CallKind.ACTION
-    called = name if forward else d.definition.step(name).compensation
-    detail = f"{called} {why}: {step.error}"
+    detail = f"{_called(d, name, call)} {why}: {step.error}"
     past_pivot = d.definition.is_after_pivot(name) or (
         name == d.definition.pivot and step.effect is Effect.IN_DOUBT
     )
@@ -146,6 +146,10 @@ def _give_up(d: Decision, name: str, call: CallKind, why: str) -> Iterator[ev.Ev
         yield d.record(ev.CompensationTriggered(reason=detail))
     else:
         yield d.record(ev.SagaFailed(reason=detail))
+
+
+def _called(d: Decision, name: str, call: CallKind) -> str:
+    return name if call is CallKind.ACTION else d.definition.step(name).compensation
 
 
 class _Sent(TypedDict):

@@ -21,7 +21,7 @@ class RetryPolicy:
     """Each further wait is this many times the one before."""
 
     max_delay: timedelta = timedelta(minutes=5)
-    """No wait is longer, whatever the multiplier or a participant's Retry-After says."""
+    """Before jitter no wait is longer, whatever the multiplier or a Retry-After says."""
 
     jitter: float = 0.1
     """A wait is stretched by up to this fraction, so that sagas do not retry in step."""
@@ -30,14 +30,13 @@ class RetryPolicy:
         self, attempt: int, *, spread: float = 0.0, retry_after: timedelta | None = None
     ) -> timedelta:
         """The wait after failed attempt number `attempt` (from 1); `spread` is in [0, 1)."""
-        # Beyond 2**32 times the first wait every policy has met its cap; a float would overflow.
         seconds = self.delay.total_seconds()
         for _ in range(attempt - 1):
             seconds = min(seconds * self.multiplier, self.max_delay.total_seconds())
-        seconds *= 1 + self.jitter * spread
         if retry_after is not None:
             seconds = max(seconds, retry_after.total_seconds())
-        return timedelta(seconds=min(seconds, self.max_delay.total_seconds()))
+        seconds = min(seconds, self.max_delay.total_seconds())
+        return timedelta(seconds=seconds * (1 + self.jitter * spread))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +107,15 @@ def problems(definition: Definition) -> list[str]:
         found.append("it has no steps")
     called = names + [step.compensation for step in definition.steps if step.compensation]
     found += [f"the name {name!r} is used more than once" for name in _repeated(called)]
+    if not all(names):
+        found.append("a step has no name")
+    for step in definition.steps:
+        if step.timeout <= timedelta(0):
+            found.append(f"step {step.name!r} has no time to be answered in")
+        if step.retry.max_retries < 0 or step.retry.delay < timedelta(0):
+            found.append(f"step {step.name!r} has retries or a delay below zero")
+    if definition.deadline is not None and definition.deadline <= timedelta(0):
+        found.append("its deadline leaves it no time")
     pivots = [step.name for step in definition.steps if step.pivot]
     if len(pivots) > 1:
         found.append(f"it has more than one pivot: {', '.join(pivots)}")

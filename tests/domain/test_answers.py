@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from sagas.domain import triggers as tr
 from sagas.domain.events import replay
-from sagas.domain.state import CallKind, Effect, StepStatus, idempotency_key
+from sagas.domain.outcome import Outcome, Verdict
+from sagas.domain.state import CallKind, Effect, StepState, StepStatus, idempotency_key
 from tests.domain.given import LEASE, Story, calling, given, seconds
+
+IN_DOUBT = tr.Answer(outcome=Outcome(verdict=Verdict.IN_DOUBT), lease=LEASE)
 
 MEANING = [
     # verdict         leads to                        effect             step's status
@@ -193,6 +197,13 @@ def test_the_request_is_kept_with_the_first_answer_alone() -> None:
     story.answer("succeeded", request={"refund": 1})
     assert story.step("pay").request_of(CallKind.COMPENSATION) == {"refund": 1}
     assert story.step("pay").request_of(CallKind.ACTION) == sent
+
+
+def test_nothing_is_made_up_before_it_is_known() -> None:
+    assert given().step("pay") == StepState(name="pay", attempts=0, compensation_attempts=0)
+    answered = calling("pay").answer("refused").last[0]
+    assert (answered.request, answered.answer, answered.duration_ms) == (None, None, 0)  # type: ignore[attr-defined]
+    assert calling("pay").when(IN_DOUBT).waits == 1, "no jitter of the core's own"
 
 
 def test_all_attempts_of_a_call_share_one_key_and_no_two_calls_do() -> None:

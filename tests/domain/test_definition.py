@@ -122,12 +122,20 @@ def test_retry_after_only_makes_the_wait_longer() -> None:
     multiplier=st.floats(1, 10),
     jitter=st.floats(0, 1),
 )
-def test_a_wait_is_at_least_the_backoff_and_retry_after_and_at_most_the_cap(
+def test_a_wait_is_at_least_the_backoff_and_retry_after_and_at_most_the_cap_and_its_jitter(
     attempt: int, spread: float, asked: float | None, delay: float, multiplier: float, jitter: float
 ) -> None:
     policy = RetryPolicy(delay=seconds(delay), multiplier=multiplier, jitter=jitter)
     retry_after = None if asked is None else seconds(asked)
     wait = policy.wait_after(attempt, spread=spread, retry_after=retry_after)
     least = max(policy.wait_after(attempt), min(retry_after or seconds(0), policy.max_delay))
-    assert least <= wait <= policy.max_delay
+    assert least <= wait <= policy.max_delay * (1 + jitter) + seconds(0.001)
     assert policy.wait_after(attempt) <= policy.wait_after(attempt + 1)
+
+
+def test_sagas_that_wait_for_the_cap_do_not_come_back_in_step() -> None:
+    policy = RetryPolicy(max_delay=seconds(10))
+    early = policy.wait_after(9, spread=0.0, retry_after=seconds(60))
+    late = policy.wait_after(9, spread=0.9, retry_after=seconds(60))
+    assert early == seconds(10)
+    assert early < late < seconds(11)

@@ -26,8 +26,8 @@ class Rules:
     commands: int = 1
     """How many commands people send after execute."""
 
-    faults: int = 2
-    """How many leases are lost amid a call and how many calls time out, taken together."""
+    faults: float = 2
+    """How many leases are lost amid a call and how many calls time out, together; may be inf."""
 
 
 class Request(NamedTuple):
@@ -63,7 +63,7 @@ class World(NamedTuple):
     """The actions that a participant will not apply any more."""
 
     commands: int
-    faults: int
+    faults: float
 
     def net(self, run: int, step: str) -> int:
         """Effective actions less effective compensations."""
