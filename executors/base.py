@@ -29,7 +29,7 @@ _DOTS = re.compile(r"/\.\.?(/|\?|$)")
 
 
 class Refusal(Exception):
-    """An answer's serializer raises it when a success says no: `{"available": false}`."""
+    """An answer's serializer raises it where a 2xx means no: `{"available": false}`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from threading import Lock
 from typing import Protocol
 from uuid import uuid4
 
+PROBE_LOOK = 1.0
+"""Seconds after which a call that waits for another's probe asks again: most end sooner."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
@@ -76,7 +79,8 @@ class LocalBreaker:
             if now < self._open_until:
                 return Permit(wait=timedelta(seconds=self._open_until - now))
             if self._probe and now < self._probe_until:
-                return Permit(wait=timedelta(seconds=self._probe_until - now))
+                left = min(self._probe_until - now, PROBE_LOOK)
+                return Permit(wait=timedelta(seconds=left))
             self._probe, self._probe_until = uuid4().hex, now + self._limits.probe
             return Permit(probe=self._probe)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from executors.base import Request, SagaExecutor, SagaView, Step, post
+from executors.base import Refusal, Request, SagaExecutor, SagaView, Step, post
 from executors.fields import OrderSerializer
 
 
@@ -20,6 +20,12 @@ class Availability(serializers.Serializer[Any]):
     """Inventory's answer: it is asked only so that an empty shelf is known early."""
 
     available = serializers.BooleanField()
+
+    def validate_available(self, value: bool) -> bool:
+        """Take a success that says no for what it is. Raises Refusal."""
+        if not value:
+            raise Refusal("the items are not available")
+        return value
 
 
 class Reservation(serializers.Serializer[Any]):

@@ -44,7 +44,7 @@ local open_until = tonumber(redis.call('GET', KEYS[1]) or '-1')
 if open_until < 0 then return 0 end
 if now < open_until then return open_until - now end
 if redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2]) then return -1 end
-return math.max(redis.call('PTTL', KEYS[3]), 1)
+return math.min(math.max(redis.call('PTTL', KEYS[3]), 1), 1000)
 """)
 
 _SUCCEEDED = _Script("""

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from executors.base import Request, SagaExecutor, SagaView, Step, post
+from executors.base import Refusal, Request, SagaExecutor, SagaView, Step, post
 from executors.fields import OrderSerializer
 
 
@@ -22,6 +22,12 @@ class Returnable(serializers.Serializer[Any]):
 
     returnable = serializers.BooleanField()
     payment_id = serializers.CharField(max_length=200)
+
+    def validate_returnable(self, value: bool) -> bool:
+        """Take a success that says no for what it is. Raises Refusal."""
+        if not value:
+            raise Refusal("the items cannot be returned")
+        return value
 
 
 class Refund(serializers.Serializer[Any]):

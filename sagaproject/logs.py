@@ -30,6 +30,17 @@ def configure(options: dict[str, Any]) -> None:
         # A plain traceback: the rich one prints every local variable, secrets included.
         plain = structlog.dev.plain_traceback
         render = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)]
+    _route(level, shared, render)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _route(level: str, shared: list[Any], render: list[Any]) -> None:
+    """Set the standard library's logging up."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": shared,
@@ -47,10 +58,4 @@ def configure(options: dict[str, Any]) -> None:
                 "dramatiq": {"level": "WARNING"},
             },
         }
-    )
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )

@@ -20,36 +20,21 @@ def answered(
     d: Decision, step: StepState, call: CallKind, trigger: tr.Answer
 ) -> Iterator[ev.Event]:
     """Record the outcome of the call and what it means for the saga's direction."""
-    outcome, attempt = trigger.outcome, step.attempts_of(call)
+    outcome = trigger.outcome
     match outcome.verdict:
         case Verdict.SUCCEEDED:
-            yield d.record(
-                at.AttemptSucceeded(
-                    step=step.name,
-                    call=call,
-                    attempt=attempt,
-                    output=outcome.output,
-                    **_sent(step, call, outcome),
-                )
-            )
+            yield d.record(at.AttemptSucceeded(output=outcome.output, **_sent(step, call, outcome)))
             if d.state.cancel_requested:
                 yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
         case Verdict.REFUSED:
-            yield d.record(
-                at.AttemptRefused(
-                    step=step.name,
-                    call=call,
-                    attempt=attempt,
-                    error=outcome.error,
-                    **_sent(step, call, outcome),
-                )
-            )
+            yield d.record(at.AttemptRefused(error=outcome.error, **_sent(step, call, outcome)))
             yield from _give_up(d, step.name, call, "was refused")
         case Verdict.NOT_APPLIED | Verdict.IN_DOUBT:
             yield from _lost(d, step, call, trigger)
         case Verdict.NOT_SENT:
-            yield from _held(d, step, call, outcome)
+            yield from _held(d, step, call, trigger)
         case Verdict.BROKEN:
+            attempt = step.attempts_of(call)
             yield d.record(
                 at.AttemptBroken(step=step.name, call=call, attempt=attempt, error=outcome.error)
             )
@@ -71,9 +56,6 @@ def _lost(d: Decision, step: StepState, call: CallKind, trigger: tr.Answer) -> I
     retry_at = d.now + wait if pivot_in_doubt else d.wake_at(wait)
     yield d.record(
         at.AttemptFailed(
-            step=step.name,
-            call=call,
-            attempt=attempt,
             error=outcome.error,
             in_doubt=in_doubt,
             retry_at=None if why else retry_at,
@@ -96,17 +78,19 @@ def _why_stop(d: Decision, step: StepState, attempt: int, in_doubt: bool) -> str
     return ""
 
 
-def _held(d: Decision, step: StepState, call: CallKind, outcome: Outcome) -> Iterator[ev.Event]:
+def _held(d: Decision, step: StepState, call: CallKind, trigger: tr.Answer) -> Iterator[ev.Event]:
     """The breaker is open: wait for it, unless the saga is to turn round anyway."""
     turning = d.state.cancel_requested
-    wait = timedelta(0) if turning else outcome.retry_after or timedelta(seconds=1)
+    # Spread, so that not all who wait for the same breaker come back at once.
+    spread = 1 + d.definition.step(step.name).retry.jitter * trigger.spread
+    wait = (trigger.outcome.retry_after or timedelta(seconds=1)) * spread
     yield d.record(
         at.AttemptHeld(
             step=step.name,
             call=call,
             attempt=step.attempts_of(call),
-            reason=outcome.error,
-            due_at=d.wake_at(wait),
+            reason=trigger.outcome.error,
+            due_at=d.now if turning else d.wake_at(wait),
         )
     )
     if turning:
@@ -153,14 +137,20 @@ def _called(d: Decision, name: str, call: CallKind) -> str:
 
 
 class _Sent(TypedDict):
+    step: str
+    call: CallKind
+    attempt: int
     request: Json | None
     answer: Json | None
     duration_ms: float
 
 
 def _sent(step: StepState, call: CallKind, outcome: Outcome) -> _Sent:
-    """What to keep of the call: the request only once, as every attempt sends the same bytes."""
+    """Which call, and what to keep of it: the request only once, as its bytes never change."""
     return _Sent(
+        step=step.name,
+        call=call,
+        attempt=step.attempts_of(call),
         request=outcome.request if step.request_of(call) is None else None,
         answer=outcome.answer,
         duration_ms=round(outcome.duration.total_seconds() * 1000, 1),

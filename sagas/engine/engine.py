@@ -62,8 +62,7 @@ class Engine:
         """Insert the saga, with its execute if wanted. Raises IntegrityError on a used key."""
         events: tuple[Event, ...] = (SagaCreated(steps=tuple(s.name for s in definition.steps)),)
         if execute:
-            now = saga.created_at
-            events += decide(definition, replay(events), tr.Execute(), now)
+            events += decide(definition, replay(events), tr.Execute(), saga.created_at)
         with transaction.atomic():
             state = store.insert(saga, definition, events, actor=actor, reason=reason)
         self._tell(

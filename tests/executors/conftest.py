@@ -50,10 +50,11 @@ def call(
     recorded: Json | None = None,
     run: int = 1,
     lease: float = 5,
+    saga_id: UUID = SAGA_ID,
 ) -> StepCall:
     """An attempt as the engine asks for it."""
     return StepCall(
-        saga_id=SAGA_ID,
+        saga_id=saga_id,
         saga_type="any",
         run=run,
         data=data or {},

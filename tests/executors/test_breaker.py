@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from threading import Barrier
@@ -15,13 +13,9 @@ from uuid import uuid4
 import pytest
 import redis
 from django.conf import settings
-from django.test import override_settings
-from django_redis import get_redis_connection
 
 from executors.breaker import Breaker, Limits, LocalBreaker, Permit
-from executors.participants import Participant
 from executors.redis_breaker import RedisBreaker
-from tests.servers import Redis, start_redis
 
 LIMITS = Limits(threshold=5, window=0.8, recovery=0.3, probe=0.4)
 SENT = Permit()
@@ -221,132 +215,3 @@ def test_failures_of_calls_that_were_under_way_do_not_prolong_it(fleet):
         fleet.other.failed(permit)
     fleet.pass_time(LIMITS.recovery * 0.4)
     assert fleet.one.enter().probe
-
-
-# --- Over Redis -------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def own_redis() -> Iterator[Redis]:
-    with start_redis() as server:
-        yield server
-
-
-@pytest.fixture
-def shared(own_redis: Redis) -> Iterator[RedisBreaker]:
-    """A breaker over a Redis of its own, with the connections that the settings make."""
-    cache = settings.CACHES["default"] | {"LOCATION": own_redis.url}
-    with override_settings(CACHES={"default": cache}):
-        get_redis_connection("default").flushall()
-        yield RedisBreaker("partner", LIMITS, lambda: get_redis_connection("default"))
-        get_redis_connection("default").connection_pool.disconnect()
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < seconds
-
-
-def commands(server: Redis) -> dict[str, int]:
-    """How often each command came, those from scripts included."""
-    with redis.Redis.from_url(server.url) as client:
-        stats = client.info("commandstats")
-    return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
-
-
-@needs_redis
-def test_a_call_that_succeeds_costs_one_command(own_redis, shared):
-    shared.succeeded(shared.enter())
-    before = commands(own_redis)
-    for _ in range(10):
-        shared.succeeded(shared.enter())
-    after = commands(own_redis)
-    new = {name: after[name] - before.get(name, 0) for name in after}
-    new.pop("info")
-    from_scripts = {"get", "time"}
-    connecting = {"auth", "hello", "select", "client|setinfo"}
-    sent = {n: c for n, c in new.items() if c and n not in from_scripts | connecting}
-    assert sent == {"evalsha": 10}
-
-
-@needs_redis
-def test_a_redis_that_forgot_the_scripts_is_told_them_again(shared):
-    for _ in range(5):
-        get_redis_connection("default").script_flush()
-        shared.failed(shared.enter())
-    assert shared.enter().wait is not None
-
-
-@needs_redis
-def test_failures_leave_nothing_behind_for_ever(own_redis, shared):
-    shared.failed(shared.enter())
-    client = get_redis_connection("default")
-    assert [0 < client.pttl(key) <= 800 for key in client.keys("*")] == [True]
-
-
-@needs_redis
-def test_keys_that_are_deleted_close_it(shared):
-    for _ in range(5):
-        shared.failed(shared.enter())
-    get_redis_connection("default").flushall()
-    assert shared.enter() == SENT
-
-
-@needs_redis
-def test_while_redis_is_away_the_process_has_its_own_and_then_the_shared_one(own_redis, shared):
-    shared.succeeded(shared.enter())
-    own_redis.kill()
-    try:
-        with within(0.5):
-            for _ in range(5):
-                permit = shared.enter()
-                assert permit == SENT
-                shared.failed(permit)
-            assert shared.enter().wait is not None
-            shared.succeeded(SENT)
-    finally:
-        own_redis.start()
-    time.sleep(1.05)
-    assert shared.enter() == SENT
-
-
-@needs_redis
-def test_a_redis_that_hangs_holds_up_one_call_in_a_second(own_redis, shared):
-    shared.succeeded(shared.enter())
-    assert own_redis.process is not None
-    own_redis.process.send_signal(signal.SIGSTOP)
-    try:
-        with within(0.9):
-            assert shared.enter() == SENT
-        with within(0.1):
-            for _ in range(5):
-                shared.failed(shared.enter())
-            assert shared.enter().wait is not None
-    finally:
-        own_redis.process.send_signal(signal.SIGCONT)
-
-
-@needs_redis
-def test_a_probe_of_this_process_alone_survives_the_return_of_redis(own_redis, shared):
-    own_redis.kill()
-    try:
-        for _ in range(5):
-            shared.failed(shared.enter())
-        time.sleep(LIMITS.recovery)
-        probe = shared.enter()
-        assert probe.probe
-    finally:
-        own_redis.start()
-    time.sleep(1.05)
-    shared.succeeded(probe)
-    assert shared.enter() == SENT
-
-
-@pytest.mark.parametrize(
-    ("together", "kind"), [(False, LocalBreaker), pytest.param(True, RedisBreaker)]
-)
-def test_a_participant_s_breaker_is_shared_where_there_is_redis(together, kind):
-    with override_settings(SAGA_SHARED_STATE=together):
-        assert type(Participant("partner", "http://127.0.0.1:1").breaker) is kind
