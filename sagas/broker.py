@@ -26,9 +26,9 @@ def _set_up() -> dramatiq.Broker:
             # A worker that dies holds messages; the sweeper does not wait for them.
             heartbeat_timeout=10_000,
             socket_connect_timeout=0.5,
-            socket_timeout=2,
+            socket_timeout=1,
             # The sweeper finds what could not be sent; a client must not wait for that.
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 0),
         )
     else:
         broker = StubBroker(middleware=[])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from sagas import runtime
-from sagas.domain import attempts as at
 from sagas.domain import events as ev
-from sagas.domain.state import SagaStatus
+from sagas.domain.state import Direction, SagaStatus
 from sagas.engine.ports import Recorded
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -20,7 +19,9 @@ DURATION = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600),
 )
 STEPS = Counter("saga_steps_total", "Steps that reached a status.", ["type", "status"])
-FAILURES = Counter("saga_failures_total", "Sagas that did not complete in a run.", ["type"])
+FAILURES = Counter(
+    "saga_failures_total", "Runs that did not complete, other than by request.", ["type"]
+)
 COMPENSATIONS = Counter("saga_compensations_total", "Compensations triggered.", ["type"])
 
 
@@ -33,21 +34,21 @@ def count(recorded: Recorded) -> None:
     """Count what a transition changed."""
     _count_saga(recorded)
     _count_steps(recorded)
-    for event in recorded.events:
-        if isinstance(event, ev.CompensationTriggered):
-            COMPENSATIONS.labels(recorded.saga_type).inc()
-        if isinstance(event, ev.SagaFailed) or (
-            isinstance(event, ev.CompensationTriggered) and _failed_forward(recorded)
-        ):
-            FAILURES.labels(recorded.saga_type).inc()
+    if any(isinstance(event, ev.CompensationTriggered) for event in recorded.events):
+        COMPENSATIONS.labels(recorded.saga_type).inc()
+    if _failed(recorded):
+        FAILURES.labels(recorded.saga_type).inc()
 
 
-def _failed_forward(recorded: Recorded) -> bool:
-    """Whether the saga turned round because a step failed, and not because it was asked to."""
-    return any(
-        isinstance(event, at.AttemptRefused | at.AttemptFailed | at.AttemptInterrupted)
-        for event in recorded.events
+def _failed(recorded: Recorded) -> bool:
+    """Whether a run left its way forward without having been asked to: once a run at most."""
+    before, after = recorded.before, recorded.after
+    forward = before.status is SagaStatus.IN_PROGRESS and before.direction is Direction.FORWARD
+    left = after.direction is Direction.COMPENSATING or after.status is SagaStatus.FAILED
+    asked = before.cancel_requested or any(
+        isinstance(event, ev.CompensateRequested) for event in recorded.events
     )
+    return forward and left and not asked
 
 
 def _count_saga(recorded: Recorded) -> None:

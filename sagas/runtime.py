@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -24,7 +25,11 @@ from sagas.engine.ports import Observer, Recorded
 logger = logging.getLogger("sagas")
 
 _ENDED = (SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED)
+_SILENCE = 2.0
+"""Seconds without messages after one failed: a broker that hangs would hold up every client."""
+
 _wake: Callable[[UUID], None] | None = None
+_silent_until = 0.0
 
 
 @cache
@@ -64,13 +69,15 @@ def completion() -> Completion:
 
 
 def _wake_up(recorded: Recorded) -> None:
+    global _silent_until
     after = recorded.after
     due_now = after.due_at is not None and after.due_at <= recorded.at
-    if _wake is None or after.owner or not due_now:
+    if _wake is None or after.owner or not due_now or time.monotonic() < _silent_until:
         return
     try:
         _wake(recorded.saga_id)
     except Exception as error:
+        _silent_until = time.monotonic() + _SILENCE
         logger.warning(
             "no message for saga %s, the sweeper will find it: %s", recorded.saga_id, error
         )

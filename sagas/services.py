@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError
 
 from executors.base import SagaExecutor
@@ -26,6 +28,9 @@ _ENDED = {
     SagaStatus.FAILED.value,
     SagaStatus.COMPENSATED.value,
 }
+
+
+_waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 
 
 class UnknownSagaType(Exception):
@@ -150,9 +155,12 @@ def get_saga(saga_id: UUID) -> Saga:
 
 
 def allowed(saga: Saga) -> list[str]:
-    """The operations that are allowed on the saga now, in order."""
+    """The operations that are allowed on the saga now, in order; none without its code."""
+    executor = registry.find(saga.type, saga.definition_version)
+    if executor is None:
+        return []
     state = store.saga_state(saga, list(saga.steps.all()))
-    return sorted(operation.value for operation in allowed_operations(state))
+    return sorted(op.value for op in allowed_operations(executor.definition, state))
 
 
 def drive(saga_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -161,7 +169,10 @@ def drive(saga_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
 
 
 def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
-    """Whether the saga ends within the time. Raises SagaNotFound."""
+    """Whether the saga ends within the time. Raises SagaNotFound.
+
+    No more than half of a process's threads wait at once; beyond that the answer is no at once.
+    """
 
     def ended() -> bool:
         status = Saga.objects.filter(pk=saga_id).values_list("status", flat=True).first()
@@ -169,7 +180,12 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
             raise SagaNotFound(str(saga_id))
         return status in _ENDED
 
-    return runtime.completion().wait(saga_id, seconds, ended)
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return runtime.completion().wait(saga_id, seconds, ended)
+    finally:
+        _waiting.release()
 
 
 def _command(saga_id: UUID, trigger: tr.Trigger, actor: str, reason: str) -> Saga:

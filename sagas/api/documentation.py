@@ -66,7 +66,7 @@ _PREFER = _header(
     "`wait=N` (RFC 7240): answer when the saga has ended, at most N seconds later.",
     {**_TEXT, "example": "wait=10"},
 )
-_APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, [200, 202])
+_APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, [200, 201, 202])
 _RETRY_AFTER = _header(
     "Retry-After", "Seconds to wait before asking again.", {"type": "integer"}, [503]
 )
@@ -127,6 +127,7 @@ create = _sagas(
     _KEY,
     _REPLAYED,
     _LOCATION,
+    _APPLIED,
     _PREFER,
     request=CreateSagaSerializer,
     examples=[

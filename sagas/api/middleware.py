@@ -43,6 +43,8 @@ class ProblemMiddleware:
         # PostgreSQL's text knows no NUL; left alone, a filter with one ends in an error there.
         if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path:
             return problems.response(400, "The character U+0000 is not allowed in an address.")
+        if any("\0" in value for value in request.COOKIES.values()):
+            return problems.response(400, "The character U+0000 is not allowed in a cookie.")
         if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
             # A WSGI application sees no end of such a body, and Django takes it for empty.
             return problems.response(411, "A body needs a Content-Length.")

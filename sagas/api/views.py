@@ -28,7 +28,7 @@ from sagas.api.serializers import (
 from sagas.domain.state import Operation
 from sagas.models import Saga
 
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+_WAIT = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,4})\"?(?:$|[,;\s])", re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -51,11 +51,13 @@ class SagaViewSet(ViewSet):
         )
         saga = created.saga
         wait = _wait(request)
+        applied = {}
         if wait and body.validated_data["execute"]:
+            applied = {"Preference-Applied": f"wait={wait}"}
             services.wait_until_ended(saga.id, wait)
             saga = services.get_saga(saga.id)
         # Relative to the host: only the client knows by which name it reached a gateway.
-        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": saga.id})}
+        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": saga.id})} | applied
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
         return Response(SagaSerializer(saga).data, status=201, headers=headers)

@@ -31,7 +31,7 @@ class Call:
     attempt: int
 
 
-def allowed_operations(state: SagaState) -> frozenset[Operation]:
+def allowed_operations(definition: Definition, state: SagaState) -> frozenset[Operation]:
     """The operations that a person may ask for now."""
     match state.status:
         case SagaStatus.PENDING:
@@ -44,7 +44,17 @@ def allowed_operations(state: SagaState) -> frozenset[Operation]:
         case SagaStatus.FAILED:
             return frozenset({Operation.RETRY, Operation.COMPENSATE})
         case SagaStatus.COMPENSATED:
-            return frozenset({Operation.RETRY})
+            stands = _pivot_stands(definition, state)
+            return frozenset() if stands else frozenset({Operation.RETRY})
+
+
+def _pivot_stands(definition: Definition, state: SagaState) -> bool:
+    """Whether the pivot took effect, or may have, and was not taken back.
+
+    A new run would then have its effect, such as a payment, a second time.
+    """
+    pivot = definition.pivot
+    return pivot is not None and state.step(pivot).effect is not Effect.NONE
 
 
 def next_call(definition: Definition, state: SagaState) -> Call | None:
@@ -81,7 +91,7 @@ class Decision:
         return event
 
     def require(self, operation: Operation) -> None:
-        if operation not in allowed_operations(self.state):
+        if operation not in allowed_operations(self.definition, self.state):
             raise Illegal(f"a saga that is {self.state.status.value} cannot {operation.value}")
 
     def deadline(self) -> datetime | None:
@@ -96,10 +106,9 @@ class Decision:
     @property
     def turning_point(self) -> datetime | None:
         """The deadline, while it still can turn the saga round."""
-        pivot = self.definition.pivot
         if self.state.direction is not Direction.FORWARD:
             return None
-        if pivot is not None and self.state.step(pivot).effect is not Effect.NONE:
+        if _pivot_stands(self.definition, self.state):
             return None
         return self.state.deadline
 

@@ -116,6 +116,11 @@ class Engine:
             loaded = store.load(saga_id)
         except Saga.DoesNotExist:
             return None  # purged since the message was sent
+        except (ValueError, TypeError, KeyError) as error:
+            # Another version's code may understand it; meanwhile it must not hold others up.
+            logger.exception("saga %s cannot be read", saga_id)
+            store.set_aside(saga_id, f"its rows cannot be read: {error}", self.park, self.owner)
+            return None
         try:
             executor = self._executor(loaded)
         except UnknownDefinition as unknown:

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from sagas.domain.codec import encode
 from sagas.domain.definition import Definition
-from sagas.domain.events import Event, evolve, replay
+from sagas.domain.events import Event, Parked, evolve, replay
 from sagas.domain.rules import next_call
 from sagas.domain.state import (
     CallKind,
@@ -153,6 +153,21 @@ def save(
                 )
         _append(loaded.id, loaded.state, events, now, actor, reason)
     return state
+
+
+def set_aside(saga_id: UUID, why: str, wait: timedelta, actor: str) -> None:
+    """Park a saga whose rows give no state; what can be read of it is left as it is."""
+    row = Saga.objects.annotate(db_now=Now()).only("seq", "epoch", "due_at").get(pk=saga_id)
+    if row.due_at is None or row.due_at > row.db_now:
+        return
+    event = Parked(reason=why, due_at=row.db_now + wait)
+    with transaction.atomic():
+        written = Saga.objects.filter(pk=saga_id, seq=row.seq).update(
+            seq=row.seq + 1, due_at=event.due_at, owner="", crashes=0, waiting=why
+        )
+        if written:
+            state = SagaState(seq=row.seq, epoch=row.epoch)
+            _append(saga_id, state, [event], row.db_now, actor, "")
 
 
 def _append(

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -122,6 +123,33 @@ def test_a_saga_of_a_killed_worker_goes_on_within_ten_seconds(service: Service) 
     assert broken_promises(service.ledger(), {saga_id: "completed"}) == []
     for process in workers.values():
         service.end(process)
+
+
+def test_a_process_that_dies_is_started_again_and_takes_no_other_with_it(
+    service: Service,
+) -> None:
+    worker = service.start_worker(SAGA_WORKER_PROCESSES="2")
+    eventually(lambda: len(children(worker.pid)) == 2, 20, "two processes")
+    first, second = children(worker.pid)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: len(set(children(worker.pid)) - {first}) == 2, 20, "another took its place")
+    assert second in children(worker.pid)
+    assert worker.poll() is None
+    saga_id = service.create(execute=False)
+    assert service.post(f"{saga_id}/execute", Prefer="wait=30").json()["status"] == "completed"
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(15) == 0
+
+
+def children(pid: int) -> list[int]:
+    """The processes that have this one as their parent."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
+            if parent == str(pid) and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def test_a_worker_that_is_told_to_stop_hands_its_saga_back(service: Service) -> None:

@@ -107,7 +107,7 @@ def test_every_error_has_its_statuses(committed: dict[str, Any]) -> None:
 
 def test_headers_and_enums(committed: dict[str, Any]) -> None:
     headers = committed["paths"]["/api/v1/sagas"]["post"]["responses"]["201"]["headers"]
-    assert headers.keys() == {"Location", "Idempotency-Replayed"}
+    assert headers.keys() == {"Location", "Idempotency-Replayed", "Preference-Applied"}
     schemas = committed["components"]["schemas"]
     states = ["pending", "in_progress", "completed", "failed", "compensated"]
     assert schemas["SagaStatus"]["enum"] == schemas["StepStatus"]["enum"] == states

@@ -159,3 +159,10 @@ def test_the_console_answers_people_with_pages(admin_client: Client) -> None:
     answer = admin_client.get("/admin/sagas/nothing/here/")
     assert answer.status_code == 404
     assert answer["Content-Type"].startswith("text/html")
+
+
+def test_a_cookie_with_nul_is_refused() -> None:
+    client = Client(raise_request_exception=False)
+    for path in (SAGAS, "/admin/"):
+        answer = client.get(path, headers={"Cookie": 'sessionid="\\000aaaaaaaa"'})
+        assert answer.status_code == 400, path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -149,3 +150,20 @@ def test_a_refused_operation_does_not_wait(api: Api) -> None:
     started = time.monotonic()
     assert api.post(f"{SAGAS}/{api.new()}/retry", Prefer="wait=30").status == 409
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiters_never_take_all_threads(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_waiting", threading.BoundedSemaphore(1))
+    with services._waiting:
+        started = time.monotonic()
+        answer = execute(api, api.new(), "wait=20")
+        assert time.monotonic() - started < 5
+    assert answer.status == 202
+
+
+@pytest.mark.django_db(transaction=True)
+def test_preferences_may_be_quoted_and_in_capitals(api: Api) -> None:
+    answer = execute(api, api.new(), 'respond-async, Wait="1"')
+    assert answer.status == 202
+    assert answer.headers["preference-applied"] == "wait=1"

@@ -91,7 +91,7 @@ def _way(came_from: dict[World, tuple[World | None, str]], world: World | None) 
 
 
 def _moves(rules: Rules, world: World) -> Iterator[Move]:
-    for operation in allowed_operations(world.saga):
+    for operation in allowed_operations(DEFINITION, world.saga):
         cost = operation is not Operation.EXECUTE
         if world.commands >= cost:
             left = world._replace(commands=world.commands - cost)

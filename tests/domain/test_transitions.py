@@ -96,7 +96,8 @@ def test_anything_else_is_refused_and_changes_nothing(situation: str, trigger: s
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_operations_offered_are_the_ones_accepted(situation: str) -> None:
-    offered = {operation.value for operation in allowed_operations(SITUATIONS[situation]().state)}
+    story = SITUATIONS[situation]()
+    offered = {operation.value for operation in allowed_operations(story.definition, story.state)}
     accepted = {trigger for where, trigger in TABLE if where == situation}
     assert offered == accepted & {operation.value for operation in Operation}
 

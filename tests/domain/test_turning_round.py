@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sagas.domain import triggers as tr
 from sagas.domain.definition import Definition, StepDefinition
 from sagas.domain.state import Effect, StepStatus
 from tests.domain.given import NOW, calling, given, seconds
@@ -226,3 +227,20 @@ def test_a_saga_without_compensations_is_compensated_by_doing_nothing() -> None:
     story = given(look).executed().claimed().answer("in_doubt").compensate()
     assert story.stands == "compensated"
     assert story.state.deadline == NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("answers", [["in_doubt"] * 4, ["succeeded", "refused"]])
+def test_a_new_run_is_refused_while_the_pivots_effect_may_stand(answers: list[str]) -> None:
+    definition = Definition(
+        type="trip",
+        version=1,
+        steps=(
+            StepDefinition(name="book", compensation="cancel"),
+            StepDefinition(name="pay", pivot=True),
+            StepDefinition(name="tell"),
+        ),
+    )
+    story = given(definition).executed().claimed().driven("succeeded", *answers)
+    story = story.compensate().claimed().driven("succeeded")
+    assert story.stands == "compensated"
+    assert story.refuses(tr.Retry())

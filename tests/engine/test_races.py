@@ -1,19 +1,27 @@
 """Many at once: only one wins, and the others change nothing."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from threading import Barrier
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from sagas.domain import triggers as tr
+from sagas.domain.outcome import Outcome
 from sagas.domain.rules import Illegal
 from sagas.domain.state import SagaStatus
 from sagas.engine import store
+from sagas.engine.engine import Engine
+from sagas.engine.ports import Recorded
 from sagas.engine.sweeper import Sweeper
-from tests.engine.stage import NO, OK, Stage, kinds, state_of
+from sagas.models import Saga, SagaStep
+from tests.engine.stage import LEASE, NO, OK, Stage, kinds, let_lease_end, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -187,3 +195,77 @@ def test_a_stale_worker_cannot_save() -> None:
     stage.engine().drive(saga_id)
     saved = store.save(stale, stage.definition, [], now=stale.now(), actor="worker-0")
     assert saved is None
+
+
+def test_a_sibling_thread_that_took_the_saga_over_is_not_disturbed() -> None:
+    stage = Stage()
+    saga_id = stage.create()
+    engine = stage.engine()
+
+    def taken_over(call: object) -> Outcome:
+        let_lease_end(saga_id)
+        stage.engine().drive(saga_id)  # the same worker's name, in another thread
+        return OK
+
+    def asks_more(call: object) -> Outcome:
+        raise AssertionError("the thread that lost its lease went on with another's call")
+
+    def hangs(call: object) -> Outcome:
+        raise KeyboardInterrupt  # stays in flight
+
+    stage.script = {"book": [taken_over, OK], "pay": [hangs, asks_more]}
+    with suppress(KeyboardInterrupt):
+        engine.drive(saga_id)
+    assert stage.names() == ["look", "book", "book", "pay"]
+    assert state_of(saga_id).epoch == 2
+
+
+def test_calls_expire_before_the_lease_does() -> None:
+    stage = Stage()
+    before = time.monotonic()
+    stage.engine().drive(stage.create())
+    for call in stage.calls:
+        assert before < call.expires < time.monotonic() + LEASE.total_seconds()
+
+
+def test_what_is_rolled_back_is_told_to_nobody() -> None:
+    stage = Stage()
+    engine = stage.engine()
+    told: list[Recorded] = []
+    engine.observers.append(lambda recorded: told.append(recorded))
+    saga_id = stage.create(execute=False)
+    with suppress(RuntimeError), transaction.atomic():
+        engine.command(saga_id, tr.Execute(), actor="test", reason="")
+        raise RuntimeError
+    assert told == []
+    assert state_of(saga_id).status is SagaStatus.PENDING
+    engine.command(saga_id, tr.Execute(), actor="test", reason="")
+    assert len(told) == 1
+
+
+def test_a_writer_of_an_old_epoch_is_refused_even_with_the_last_event() -> None:
+    stage = Stage()
+    loaded = store.load(stage.create())
+    old = replace(loaded, state=replace(loaded.state, epoch=7))
+    assert store.save(old, stage.definition, [], now=old.now(), actor="worker-0") is None
+
+
+def test_rows_that_cannot_be_read_are_parked_and_hold_nobody_up() -> None:
+    stage, broker = Stage(), Broker()
+    bad = [stage.create() for _ in range(3)]
+    good = stage.create()
+    SagaStep.objects.filter(saga_id__in=bad, name="pay").update(effect="bogus")
+    sweeper = sweeper_of(stage, broker)
+    sweeper.sweep()
+    assert broker.sent == bad, "they are due the longest, and fill the batch"
+    far = Engine(stage, owner="worker-1", lease=LEASE, park=timedelta(hours=1))
+    for saga_id in bad:
+        far.drive(saga_id)
+    broker.sent.clear()
+    sweeper.sweep()
+    assert broker.sent == [good]
+    row = Saga.objects.get(pk=bad[0])
+    assert row.waiting == "its rows cannot be read: 'bogus' is not a valid Effect"
+    assert kinds(bad[0])[-1] == "parked"
+    SagaStep.objects.filter(saga_id=bad[0], name="pay").update(effect="none")
+    assert state_of(bad[0]).status is SagaStatus.IN_PROGRESS

@@ -1,8 +1,8 @@
-"""Run the workers: Dramatiq with several processes, each with its threads and a sweeper."""
+"""Run the workers: several processes, each with its threads and a sweeper."""
 
 from __future__ import annotations
 
-import os
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -19,17 +19,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         processes.require_service()
         processes.require_schema()
-        # How long an idle thread sleeps before it asks Redis again, in milliseconds.
-        os.environ.setdefault("dramatiq_worker_timeout", "100")
         processes.become(
-            "dramatiq",
-            "sagaproject.worker",
-            "--processes",
+            "sagas.management.supervisor",
             str(settings.SAGA_WORKER_PROCESSES),
-            "--threads",
-            str(settings.SAGA_WORKER_THREADS),
-            "--skip-logging",
-            # A call in flight ends before its lease does; then the saga is handed back.
-            "--worker-shutdown-timeout",
-            str(round(settings.SAGA_LEASE * 1000)),
+            sys.executable,
+            "-m",
+            "sagaproject.worker",
         )
