@@ -7,12 +7,22 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+import psycopg
 from django.conf import settings
+from django.core import checks
 from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def require_sound_settings() -> None:
+    """Raises CommandError with a line for each setting or saga type that is wrong."""
+    errors = [found for found in checks.run_checks() if found.level >= checks.ERROR]
+    if errors:
+        lines = [f"{error.id}: {error.msg} {error.hint or ''}".rstrip() for error in errors]
+        raise CommandError("\n".join(lines))
 
 
 def require_service() -> None:
@@ -29,10 +39,13 @@ def require_schema() -> None:
     """Raises CommandError if the database cannot be reached or lacks migrations."""
     connection = connections[DEFAULT_DB_ALIAS]
     try:
+        if connection.vendor == "postgresql":
+            # Without the pool first: it tries for long, and keeps the reason to itself.
+            psycopg.connect(**connection.get_connection_params()).close()
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+    except (OperationalError, psycopg.OperationalError) as error:
+        reason = " ".join(str(error).split())
         raise CommandError(f"the database cannot be reached: {reason}") from error
     finally:
         connection.close()

@@ -4,8 +4,10 @@ from collections import Counter
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from sagas import seeding, services
@@ -101,4 +103,24 @@ def test_a_database_without_tables_is_refused(monkeypatch: pytest.MonkeyPatch) -
     processes.require_schema()
     monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *args: [1, 2])
     with pytest.raises(CommandError, match="lacks 2 migrations: run "):
+        processes.require_schema()
+
+
+def test_wrong_settings_are_a_line_each(settings: Any) -> None:
+    settings.SAGA_PARTICIPANTS = {"inventory": "http://127.0.0.1:1"}
+    with pytest.raises(CommandError) as refused:
+        said("api")
+    lines = str(refused.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["sagas.E023", "sagas.E023"]
+    assert "Set PARTICIPANT_PAYMENT_URL" in lines[0]
+
+
+def test_an_unreachable_database_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(**parameters: Any) -> None:
+        raise psycopg.OperationalError("connection refused\n\tIs the server running?")
+
+    if connection.vendor != "postgresql":
+        pytest.skip("a file is always there")
+    monkeypatch.setattr(psycopg, "connect", refuses)
+    with pytest.raises(CommandError, match=r"reached: connection refused Is the server running\?"):
         processes.require_schema()

@@ -12,7 +12,6 @@ from typing import Any
 import waitress
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import get_internal_wsgi_application
@@ -20,6 +19,7 @@ from dramatiq import Worker
 
 from sagas.broker import broker
 from sagas.domain.state import SagaStatus
+from sagas.management import processes
 from sagas.models import Saga
 
 _API_THREADS = 16
@@ -68,12 +68,10 @@ class Command(BaseCommand):
 
 
 def _require_sound_settings() -> None:
-    """Raises CommandError, in one line."""
+    """Raises CommandError, in few lines."""
     if settings.SAGA_SHARED_STATE:
         raise CommandError("REDIS_URL or REDIS_HOST is set: use `./run api` and `./run worker`.")
-    errors = [found for found in checks.run_checks() if found.level >= checks.ERROR]
-    if errors:
-        raise CommandError(" ".join(f"{error.msg} ({error.id})" for error in errors))
+    processes.require_sound_settings()
 
 
 def _make_login(name: str, password: str) -> None:

@@ -14,9 +14,11 @@ from sagas.management import processes
 class Command(BaseCommand):
     """`./run worker`."""
 
+    requires_system_checks = []  # they are made below, in fewer words
     help = "Run the worker processes (SAGA_WORKER_PROCESSES, SAGA_WORKER_THREADS)."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        processes.require_sound_settings()
         processes.require_service()
         processes.require_schema()
         processes.become(
