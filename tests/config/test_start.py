@@ -82,5 +82,6 @@ def test_no_other_command_starts_either(tmp_path, command):
         timeout=30,
     )
     assert done.returncode != 0
-    assert "(sagas.E004) DATABASE_URL is not the address of a PostgreSQL" in done.stderr
+    assert "sagas.E004" in done.stderr
+    assert "DATABASE_URL is not the address of a PostgreSQL" in done.stderr
     assert "Traceback" not in done.stderr
