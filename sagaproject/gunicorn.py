@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -22,9 +23,10 @@ loglevel = "warning"
 
 
 def when_ready(server: Any) -> None:
-    """Keep the garbage collector from copying the shared pages of the parent."""
+    """Keep the collector from copying the pages that processes share; say that all is ready."""
     gc.collect()
     gc.freeze()
+    logging.getLogger("sagas.api").info("API ready at %s", server.address[0])
 
 
 def child_exit(server: Any, worker: Any) -> None:
