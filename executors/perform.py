@@ -39,7 +39,8 @@ def perform(executor: SagaExecutor, call: StepCall) -> Outcome:
     if permit.wait is not None:
         why = f"the circuit breaker of {participant.name!r} is open"
         return Outcome(verdict=Verdict.NOT_SENT, error=why, retry_after=permit.wait)
-    outcome = _send(step, call, request, participant)
+    timeout = executor.definition.step(step.name).timeout
+    outcome = _send(step, call, request, participant, timeout)
     _report(participant, permit, outcome)
     return outcome
 
@@ -56,9 +57,11 @@ def _prepare(executor: SagaExecutor, step: Step, call: StepCall) -> tuple[Reques
     return request, participants().get(sent["participant"])
 
 
-def _send(step: Step, call: StepCall, request: Request, participant: Participant) -> Outcome:
+def _send(
+    step: Step, call: StepCall, request: Request, participant: Participant, timeout: timedelta
+) -> Outcome:
     started = time.monotonic()
-    deadline = min(started + step.definition().timeout.total_seconds(), call.expires)
+    deadline = min(started + timeout.total_seconds(), call.expires)
     try:
         answer = participant.send(request, call_headers(step, call), deadline)
         outcome = outcome_of(step, call.kind, participant.name, answer)

@@ -6,7 +6,7 @@ from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from sagas import runtime
 from sagas.domain import events as ev
-from sagas.domain.state import Direction, SagaStatus
+from sagas.domain.state import ENDED, Direction, SagaStatus
 from sagas.engine.ports import Recorded
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -59,8 +59,7 @@ def _count_saga(recorded: Recorded) -> None:
     if recorded.before.status is status:
         return
     SAGAS.labels(recorded.saga_type, status.value).inc()
-    ended = status in (SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED)
-    if ended and recorded.started_at is not None:
+    if status in ENDED and recorded.started_at is not None:
         seconds = (recorded.at - recorded.started_at).total_seconds()
         DURATION.labels(recorded.saga_type).observe(max(seconds, 0.0))
 

@@ -17,14 +17,13 @@ from django_redis import get_redis_connection
 from executors.registry import registry
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
-from sagas.domain.state import CallKind, SagaStatus
+from sagas.domain.state import ENDED, CallKind
 from sagas.engine.completion import Completion, LocalCompletion, RedisCompletion
 from sagas.engine.engine import Engine
 from sagas.engine.ports import Observer, Recorded
 
 logger = logging.getLogger("sagas")
 
-_ENDED = (SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED)
 _SILENCE = 2.0
 """Seconds without messages after one failed: a broker that hangs would hold up every client."""
 
@@ -84,7 +83,7 @@ def _wake_up(recorded: Recorded) -> None:
 
 
 def _announce(recorded: Recorded) -> None:
-    if recorded.after.status in _ENDED and recorded.before.status is not recorded.after.status:
+    if recorded.after.status in ENDED and recorded.before.status is not recorded.after.status:
         completion().announce(recorded.saga_id)
 
 

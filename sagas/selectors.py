@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Prefetch, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
 from sagas.models import Saga, SagaEvent, SagaStep
@@ -18,6 +20,14 @@ def due_saga_ids(limit: int) -> list[UUID]:
     """Sagas that need attention now, the longest overdue first, by the database's clock."""
     due = Saga.objects.filter(due_at__lte=Now()).order_by("due_at")
     return list(due.values_list("id", flat=True)[:limit])
+
+
+def id_or_start(text: str, *fields: str) -> Q:
+    """Sagas of that id; or, when the text is none, those of which a field begins with it."""
+    try:
+        return Q(pk=UUID(text))
+    except ValueError:
+        return reduce(or_, (Q(**{f"{field}__istartswith": text}) for field in fields))
 
 
 def saga_with_steps(saga_id: UUID) -> Saga:

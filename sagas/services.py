@@ -18,17 +18,10 @@ from executors.registry import registry
 from sagas import runtime, selectors
 from sagas.domain import triggers as tr
 from sagas.domain.rules import Illegal, allowed_operations
-from sagas.domain.state import Operation, SagaStatus
+from sagas.domain.state import ENDED, Operation, SagaStatus
 from sagas.engine import store
 from sagas.engine.engine import Busy, UnknownDefinition
 from sagas.models import Saga
-
-_ENDED = {
-    SagaStatus.COMPLETED.value,
-    SagaStatus.FAILED.value,
-    SagaStatus.COMPENSATED.value,
-}
-
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 
@@ -178,7 +171,7 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
         status = Saga.objects.filter(pk=saga_id).values_list("status", flat=True).first()
         if status is None:
             raise SagaNotFound(str(saga_id))
-        return status in _ENDED
+        return SagaStatus(status) in ENDED
 
     if not _waiting.acquire(blocking=False):
         return False

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -30,6 +30,7 @@ from sagas.admin.filters import TypeFilter
 from sagas.admin.words import IN_DOUBT, STATUSES, Look, span
 from sagas.domain.state import Direction, Operation
 from sagas.models import Saga
+from sagas.selectors import id_or_start
 
 _REASON_LENGTH = 80
 
@@ -69,10 +70,7 @@ class SagaAdmin(ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        try:
-            found = Q(pk=UUID(term))
-        except ValueError:
-            found = Q(type__istartswith=term) | Q(current_step__istartswith=term)
+        found = id_or_start(term, "type", "current_step")
         return (queryset.filter(found) if term else queryset), False
 
     @admin.display(description=_("saga"), ordering="id")

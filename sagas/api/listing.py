@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from executors.fields import StrictSerializer
 from sagas.api.serializers import SAGA_STATUSES, SagaSummarySerializer
 from sagas.models import Saga
+from sagas.selectors import id_or_start
 
 MAX_LIMIT = 200
 MAX_OFFSET = 1_000_000
@@ -74,19 +74,8 @@ def matching(query: dict[str, Any]) -> QuerySet[Saga]:
         if name in query:
             sagas = sagas.filter(**{lookup: query[name]})
     if "search" in query:
-        sagas = sagas.filter(_search(query["search"]))
+        sagas = sagas.filter(id_or_start(query["search"], "type", "current_step", "reason"))
     order = query["ordering"]
     # Ids grow with time, so the primary key serves the usual order.
     order = {"created_at": "id", "-created_at": "-id"}.get(order, order)
     return sagas.order_by(order, "id") if "id" not in order else sagas.order_by(order)
-
-
-def _search(text: str) -> Q:
-    try:
-        return Q(pk=UUID(text))
-    except ValueError:
-        return (
-            Q(type__istartswith=text)
-            | Q(current_step__istartswith=text)
-            | Q(reason__istartswith=text)
-        )

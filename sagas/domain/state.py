@@ -21,6 +21,10 @@ class SagaStatus(StrEnum):
     COMPENSATED = "compensated"
 
 
+ENDED = frozenset({SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED})
+"""The statuses in which a saga goes on only when somebody asks for it."""
+
+
 class StepStatus(StrEnum):
     """The status of a step."""
 

@@ -22,6 +22,7 @@ from sagas.domain.definition import Definition
 from sagas.domain.events import Event, Parked, evolve, replay
 from sagas.domain.rules import next_call
 from sagas.domain.state import (
+    ENDED,
     CallKind,
     Direction,
     Effect,
@@ -31,8 +32,6 @@ from sagas.domain.state import (
     StepStatus,
 )
 from sagas.models import Saga, SagaEvent, SagaStep
-
-_ENDED = (SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +201,8 @@ def _saga_columns(
     definition: Definition, state: SagaState, now: datetime, loaded: Loaded | None
 ) -> dict[str, Any]:
     """The saga's row: its state, and what lists are filtered and shown by."""
-    call = next_call(definition, state) if state.status is not SagaStatus.COMPLETED else None
+    done = state.status in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED)
+    call = None if done else next_call(definition, state)
     before = loaded.state.status if loaded else SagaStatus.PENDING
     columns = {
         "status": state.status.value,
@@ -218,12 +218,12 @@ def _saga_columns(
         "reason": state.reason,
         "waiting": state.waiting,
         "in_doubt": state.in_doubt,
-        "current_step": call.step if call and state.status is not SagaStatus.COMPENSATED else "",
+        "current_step": call.step if call else "",
         "updated_at": now,
     }
     if before is not state.status and state.status is SagaStatus.IN_PROGRESS:
         columns |= {"started_at": now, "ended_at": None}
-    elif before is not state.status and state.status in _ENDED:
+    elif before is not state.status and state.status in ENDED:
         columns["ended_at"] = now
     return columns
 
