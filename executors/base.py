@@ -21,7 +21,7 @@ from rest_framework.serializers import Serializer
 from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json
-from sagas.engine.ports import StepCall
+from sagas.engine.ports import Attempt, StepCall
 
 _METHOD = re.compile(r"[A-Z]+")
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")  # visible ASCII, no fragment, no other host
@@ -48,6 +48,18 @@ class Request:
             raise ValueError(f"{self.method!r} is not an HTTP method")
         if not _PATH.fullmatch(self.path) or _DOTS.search(self.path):
             raise ValueError(f"{self.path[:100]!r} is not the path of a call")
+
+    def to(self, participant: str) -> Json:
+        """The request as it is recorded, with whom it goes to.
+
+        Its key means something to its first receiver only, so that one never changes either.
+        """
+        return {
+            "participant": participant,
+            "method": self.method,
+            "path": self.path,
+            "body": self.body,
+        }
 
 
 def post(path: str, body: Mapping[str, Any]) -> Request:
@@ -154,17 +166,24 @@ class SagaExecutor:
         """The row of that step. Raises KeyError."""
         return self._steps[name]
 
-    def build(self, step: str, kind: CallKind, view: SagaView) -> Request:
-        """The call that the step's method builds. Raises whatever the method raises."""
-        row = self.step(step)
-        name = row.name if kind is CallKind.ACTION else row.compensation
+    def build(self, call: StepCall) -> Request:
+        """The request that the step's method builds. Raises whatever the method raises."""
+        row = self.step(call.step)
+        name = row.name if call.kind is CallKind.ACTION else row.compensation
+        view = SagaView(id=call.saga_id, run=call.run, data=call.data, outputs=call.outputs)
         built = getattr(self, name)(view)
         if not isinstance(built, Request):
             raise TypeError(f"{name} gave {type(built).__name__}, not a Request")
         return built
 
-    def perform(self, call: StepCall) -> Outcome:
-        """Build the call, or repeat the recorded one, and send it."""
+    def prepare(self, call: StepCall) -> Json:
+        """The request that all attempts of the call send. Raises whatever the method raises."""
+        from executors.perform import prepare
+
+        return prepare(self, call)
+
+    def perform(self, attempt: Attempt) -> Outcome:
+        """Send the request, and say what its answer means."""
         from executors.perform import perform
 
-        return perform(self, call)
+        return perform(self, attempt)

@@ -1,4 +1,4 @@
-"""Makes one attempt: build or repeat the call, ask the breaker, send, read the answer."""
+"""Makes one attempt: ask the breaker, send the recorded request, read the answer."""
 
 from __future__ import annotations
 
@@ -8,30 +8,38 @@ from dataclasses import replace
 from datetime import timedelta
 
 from executors.answers import outcome_of
-from executors.base import Request, SagaExecutor, SagaView, Step
+from executors.base import Request, SagaExecutor, Step
 from executors.breaker import Permit
 from executors.participants import Participant, participants
 from executors.transport import NoAnswer, NotReached
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.state import CallKind, idempotency_key
-from sagas.engine.ports import StepCall
+from sagas.domain.state import CallKind, Json, idempotency_key
+from sagas.engine.ports import Attempt, StepCall
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_ERROR = 300
 
 
-def perform(executor: SagaExecutor, call: StepCall) -> Outcome:
+def prepare(executor: SagaExecutor, call: StepCall) -> Json:
+    """What every attempt of the call will send. Raises whatever the step's method raises."""
+    participant = participants().get(executor.step(call.step).participant)
+    return executor.build(call).to(participant.name)
+
+
+def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:
     """The outcome of one attempt; whatever goes wrong is part of it."""
+    call, sent = attempt.call, attempt.request
     try:
         step = executor.step(call.step)
-        request, participant = _prepare(executor, step, call)
+        request = Request(sent["method"], sent["path"], sent["body"])
+        participant = participants().get(sent["participant"])
     except Exception as error:
-        # Nothing was sent. A retry would run the same code on the same data.
-        logger.exception("the call for step %s could not be built", call.step)
-        why = f"its call could not be built: {type(error).__name__}: {error}"
+        # Nothing was sent. A retry would come to the same.
+        logger.exception("the call for step %s cannot be repeated", call.step)
+        why = f"its call cannot be repeated: {type(error).__name__}: {error}"
         return Outcome(verdict=Verdict.BROKEN, error=why[:_LONGEST_ERROR])
-    if call.expires <= time.monotonic():
+    if attempt.expires <= time.monotonic():
         # This worker was held up; the participant is not to blame, nor the attempt.
         why = "the lease ends too soon for a call"
         return Outcome(verdict=Verdict.NOT_SENT, error=why)
@@ -39,29 +47,17 @@ def perform(executor: SagaExecutor, call: StepCall) -> Outcome:
     if permit.wait is not None:
         why = f"the circuit breaker of {participant.name!r} is open"
         return Outcome(verdict=Verdict.NOT_SENT, error=why, retry_after=permit.wait)
-    timeout = executor.definition.step(step.name).timeout
-    outcome = _send(step, call, request, participant, timeout)
+    timeout = executor.definition.step(step.name).timeout.total_seconds()
+    deadline = min(time.monotonic() + timeout, attempt.expires)
+    outcome = _send(step, call, request, participant, deadline)
     _report(participant, permit, outcome)
     return outcome
 
 
-def _prepare(executor: SagaExecutor, step: Step, call: StepCall) -> tuple[Request, Participant]:
-    """The call and whom it goes to. Raises whatever the step's method raises."""
-    if call.recorded is None:
-        view = SagaView(id=call.saga_id, run=call.run, data=call.data, outputs=call.outputs)
-        request = executor.build(call.step, call.kind, view)
-        return request, participants().get(step.participant)
-    # The key means something to its first receiver only: the same bytes go to the same one.
-    sent = call.recorded
-    request = Request(sent["method"], sent["path"], sent["body"])
-    return request, participants().get(sent["participant"])
-
-
 def _send(
-    step: Step, call: StepCall, request: Request, participant: Participant, timeout: timedelta
+    step: Step, call: StepCall, request: Request, participant: Participant, deadline: float
 ) -> Outcome:
     started = time.monotonic()
-    deadline = min(started + timeout.total_seconds(), call.expires)
     try:
         answer = participant.send(request, call_headers(step, call), deadline)
         outcome = outcome_of(step, call.kind, participant.name, answer)
@@ -73,14 +69,7 @@ def _send(
         logger.exception("the call for step %s went wrong", call.step)
         why_not = f"the call to {participant.name} went wrong: {type(error).__name__}"
         outcome = Outcome(verdict=Verdict.IN_DOUBT, error=why_not)
-    sent = {
-        "participant": participant.name,
-        "method": request.method,
-        "path": request.path,
-        "body": request.body,
-    }
-    took = timedelta(seconds=time.monotonic() - started)
-    return replace(outcome, request=sent, duration=took)
+    return replace(outcome, duration=timedelta(seconds=time.monotonic() - started))
 
 
 def call_headers(step: Step, call: StepCall) -> dict[str, str]:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from executors.base import SagaExecutor, SagaView
+from executors.base import SagaExecutor
 from executors.registry import registry
 from sagas import services
 from sagas.domain import triggers as tr
@@ -20,7 +20,7 @@ from sagas.domain.definition import Definition
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json, SagaStatus
 from sagas.engine.engine import Engine
-from sagas.engine.ports import StepCall
+from sagas.engine.ports import Attempt, StepCall
 
 ACTOR = "seed"
 _FOR_EVER = timedelta(days=3650)
@@ -54,33 +54,27 @@ class _Pretender:
     def find(self, saga_type: str, version: int) -> _Pretender:
         return self
 
-    def perform(self, call: StepCall) -> Outcome:
+    def prepare(self, call: StepCall) -> Json:
+        return self.executor.build(call).to(self.executor.step(call.step).participant)
+
+    def perform(self, attempt: Attempt) -> Outcome:
+        call = attempt.call
         step = self.executor.step(call.step)
         name = step.name if call.kind is CallKind.ACTION else step.compensation
         verdict = self.script.get(name, Verdict.SUCCEEDED)
         if verdict is None:
             raise _Stop
-        view = SagaView(id=call.saga_id, run=call.run, data=call.data, outputs=call.outputs)
-        built = self.executor.build(call.step, call.kind, view)
-        request = {
-            "participant": step.participant,
-            "method": built.method,
-            "path": built.path,
-            "body": built.body,
-        }
         duration = timedelta(milliseconds=12)
         if verdict is Verdict.REFUSED:
             return Outcome(
                 verdict=verdict,
                 error=f"{step.participant} answered 409",
-                request=request,
                 answer={"status": 409, "body": '{"detail": "an example of a refusal"}'},
                 duration=duration,
             )
         return Outcome(
             verdict=verdict,
             output=_output(step.answer, name) if call.kind is CallKind.ACTION else {},
-            request=request,
             answer={"status": 200},
             duration=duration,
         )

@@ -20,7 +20,8 @@ from sagas.domain import triggers as tr
 from sagas.domain.rules import Illegal, allowed_operations
 from sagas.domain.state import ENDED, Operation, SagaStatus
 from sagas.engine import store
-from sagas.engine.engine import Busy, UnknownDefinition
+from sagas.engine.engine import Busy
+from sagas.engine.writer import UnknownDefinition
 from sagas.models import Saga
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))

@@ -34,15 +34,16 @@ def answered(
         case Verdict.NOT_SENT:
             yield from _held(d, step, call, trigger)
         case Verdict.BROKEN:
-            attempt = step.attempts_of(call)
-            yield d.record(
-                at.AttemptBroken(step=step.name, call=call, attempt=attempt, error=outcome.error)
-            )
-            if d.state.cancel_requested:
-                yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
-            else:
-                called = _called(d, step.name, call)
-                yield d.record(ev.SagaFailed(reason=f"{called}: {outcome.error}"))
+            yield from broken(d, step.name, call, step.attempts_of(call), outcome.error)
+
+
+def broken(d: Decision, name: str, call: CallKind, attempt: int, error: str) -> Iterator[ev.Event]:
+    """The step's own code failed and nothing was sent: a person has to look at it."""
+    yield d.record(at.AttemptBroken(step=name, call=call, attempt=attempt, error=error))
+    if d.state.cancel_requested:
+        yield d.record(ev.CompensationTriggered(reason=d.state.reason or ASKED_FOR))
+    else:
+        yield d.record(ev.SagaFailed(reason=f"{_called(d, name, call)}: {error}"))
 
 
 def _lost(d: Decision, step: StepState, call: CallKind, trigger: tr.Answer) -> Iterator[ev.Event]:
@@ -140,18 +141,16 @@ class _Sent(TypedDict):
     step: str
     call: CallKind
     attempt: int
-    request: Json | None
     answer: Json | None
     duration_ms: float
 
 
 def _sent(step: StepState, call: CallKind, outcome: Outcome) -> _Sent:
-    """Which call, and what to keep of it: the request only once, as its bytes never change."""
+    """Which call, and what to keep of its answer."""
     return _Sent(
         step=step.name,
         call=call,
         attempt=step.attempts_of(call),
-        request=outcome.request if step.request_of(call) is None else None,
         answer=outcome.answer,
         duration_ms=round(outcome.duration.total_seconds() * 1000, 1),
     )

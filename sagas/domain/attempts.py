@@ -25,8 +25,12 @@ class AttemptStarted(AttemptEvent):
     until: datetime
     """The lease was extended to here."""
 
+    request: Json | None = None
+    """What is sent; only with the first attempt of a call, as it never changes."""
+
     def apply(self, state: SagaState) -> SagaState:
         counter = "attempts" if self.call is CallKind.ACTION else "compensation_attempts"
+        state = _requested(state, self.step, self.call, self.request)
         state = state.with_step(
             self.step,
             status=StepStatus.IN_PROGRESS,
@@ -41,17 +45,15 @@ class AttemptAnswered(AttemptEvent):
     """What is known of an attempt after the call: common to the answers below."""
 
     request: Json | None = None
-    """What was sent; only with the first answered attempt of a call, as it never changes."""
+    """What was sent, in histories from before it was recorded with the start."""
 
     answer: Json | None = None
     duration_ms: float = 0.0
 
     def answered(self, state: SagaState, *, error: str = "") -> SagaState:
-        """The state with the call no longer in flight and its request remembered."""
+        """The state with the call no longer in flight."""
+        state = _requested(state, self.step, self.call, self.request)
         state = state.with_step(self.step, calling=None, error=error)
-        if self.request is not None:
-            which = "request" if self.call is CallKind.ACTION else "compensation_request"
-            state = state.with_step(self.step, **{which: self.request})
         return replace(state, crashes=0)
 
 
@@ -137,6 +139,13 @@ class AttemptBroken(AttemptEvent):
     def apply(self, state: SagaState) -> SagaState:
         state = state.with_step(self.step, calling=None, status=StepStatus.FAILED, error=self.error)
         return replace(state, crashes=0)
+
+
+def _requested(state: SagaState, step: str, call: CallKind, request: Json | None) -> SagaState:
+    if request is None:
+        return state
+    which = "request" if call is CallKind.ACTION else "compensation_request"
+    return state.with_step(step, **{which: request})
 
 
 def _doubtful(state: SagaState, step: str, call: CallKind) -> SagaState:

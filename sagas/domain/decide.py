@@ -9,15 +9,15 @@ explored exhaustively.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import singledispatch
 
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
 from sagas.domain import triggers as tr
-from sagas.domain.answers import ASKED_FOR, answered, interrupted
+from sagas.domain.answers import ASKED_FOR, answered, broken, interrupted
 from sagas.domain.definition import Definition
-from sagas.domain.rules import Decision, Illegal, next_call
+from sagas.domain.rules import Call, Decision, Illegal, call_to_start, next_call
 from sagas.domain.state import Direction, Operation, SagaState, SagaStatus
 
 MAX_CRASHES = 3
@@ -81,7 +81,31 @@ def _(trigger: tr.Claim, d: Decision) -> Iterator[ev.Event]:
     if poisoned and d.state.status is SagaStatus.IN_PROGRESS:
         reason = f"its worker vanished {MAX_CRASHES} times in a row while driving it"
         yield d.record(ev.SagaFailed(reason=reason))
-    yield from _advance(d, trigger.lease)
+    yield from _settle(d)
+
+
+@_on.register
+def _(trigger: tr.Start, d: Decision) -> Iterator[ev.Event]:
+    call = _require_next(d)
+    if d.must_turn:  # building the call took until the deadline
+        yield from _settle(d)
+        return
+    known = d.state.step(call.step).request_of(call.kind) is not None
+    yield d.record(
+        at.AttemptStarted(
+            step=call.step,
+            call=call.kind,
+            attempt=call.attempt,
+            until=d.now + trigger.lease,
+            request=None if known else trigger.request,
+        )
+    )
+
+
+@_on.register
+def _(trigger: tr.Unbuildable, d: Decision) -> Iterator[ev.Event]:
+    call = _require_next(d)
+    yield from broken(d, call.step, call.kind, call.attempt, trigger.error)
 
 
 @_on.register
@@ -91,7 +115,9 @@ def _(trigger: tr.Answer, d: Decision) -> Iterator[ev.Event]:
         raise Illegal("no call is in flight")
     yield from answered(d, step, step.calling, trigger)
     if d.state.owner:
-        yield from _advance(d, trigger.lease, hand_back=trigger.hand_back)
+        yield from _settle(d)
+    if d.state.owner and trigger.hand_back:
+        yield d.record(ev.HandedBack(due_at=d.now))
 
 
 def _require_due(d: Decision) -> None:
@@ -99,21 +125,20 @@ def _require_due(d: Decision) -> None:
         raise Illegal("the saga is not due")
 
 
-def _advance(d: Decision, lease: timedelta, *, hand_back: bool = False) -> Iterator[ev.Event]:
-    """Start the next call, or end the saga when nothing is left; for the holder of the lease."""
+def _require_next(d: Decision) -> Call:
+    """The call that the holder of the lease may start now."""
+    call = call_to_start(d.definition, d.state)
+    if call is None:
+        raise Illegal("no call is to be started")
+    return call
+
+
+def _settle(d: Decision) -> Iterator[ev.Event]:
+    """Turn round at the deadline, and end the saga when nothing is left to call."""
     if d.state.status is not SagaStatus.IN_PROGRESS:
         return
     if next_call(d.definition, d.state) is not None and d.must_turn:
         yield d.record(ev.CompensationTriggered(reason="the deadline passed"))
-    call = next_call(d.definition, d.state)
-    if call is None:
+    if next_call(d.definition, d.state) is None:
         forward = d.state.direction is Direction.FORWARD
         yield d.record(ev.SagaCompleted() if forward else ev.SagaCompensated())
-    elif hand_back:
-        yield d.record(ev.HandedBack(due_at=d.now))
-    else:
-        yield d.record(
-            at.AttemptStarted(
-                step=call.step, call=call.kind, attempt=call.attempt, until=d.now + lease
-            )
-        )

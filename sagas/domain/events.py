@@ -194,9 +194,16 @@ class SagaFailed(Event):
         return replace(
             released(state, None),
             status=SagaStatus.FAILED,
+            steps=tuple(_stopped(step) for step in state.steps),
             cancel_requested=False,
             reason=self.reason,
         )
+
+
+def _stopped(step: StepState) -> StepState:
+    """The step of a saga that stops: what waited for another attempt gets none."""
+    waited = step.status is StepStatus.IN_PROGRESS
+    return replace(step, status=StepStatus.FAILED) if waited else step
 
 
 def evolve(state: SagaState, event: Event) -> SagaState:

@@ -34,9 +34,6 @@ class Outcome:
     retry_after: timedelta | None = None
     """How long the participant, or the breaker, asks us to wait."""
 
-    request: Json | None = None
-    """The call as it was sent (or would have been)."""
-
     answer: Json | None = None
     """What came back: `status` and the first part of the `body`."""
 

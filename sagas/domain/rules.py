@@ -78,6 +78,12 @@ def next_call(definition: Definition, state: SagaState) -> Call | None:
     return Call(step=name, kind=kind, attempt=state.step(name).attempts_of(kind) + 1)
 
 
+def call_to_start(definition: Definition, state: SagaState) -> Call | None:
+    """The call that the holder of the lease is to start now; None when there is none."""
+    leased = state.status is SagaStatus.IN_PROGRESS and state.owner
+    return next_call(definition, state) if leased and state.calling is None else None
+
+
 class Decision:
     """A decision in the making: the state as the events recorded so far leave it."""
 

@@ -10,7 +10,7 @@ from sagas.domain.decide import decide
 from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
 from sagas.domain.events import SagaCreated, replay
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.rules import Illegal
+from sagas.domain.rules import Illegal, call_to_start
 from sagas.domain.state import Direction, SagaState, SagaStatus
 
 _ONCE = RetryPolicy(max_retries=0)
@@ -30,7 +30,7 @@ _LEASE = timedelta(seconds=8)
 
 
 def _answer(verdict: Verdict) -> tr.Answer:
-    return tr.Answer(outcome=Outcome(verdict=verdict, error="why"), lease=_LEASE)
+    return tr.Answer(outcome=Outcome(verdict=verdict, error="why"))
 
 
 _CLAIM = tr.Claim(owner="worker", lease=_LEASE)
@@ -116,12 +116,21 @@ def _after(path: _Path, trigger: tr.Trigger, at: datetime = _NOW) -> str:
     created = SagaCreated(steps=tuple(step.name for step in _DEFINITION.steps))
     state = replay([created])
     for earlier in path:
-        state = replay(decide(_DEFINITION, state, earlier, _NOW), state)
+        state = _reached(state, earlier, _NOW)
     try:
-        after = replay(decide(_DEFINITION, state, trigger, at), state)
+        after = _reached(state, trigger, at)
     except Illegal:
         return "refused (409)"
     return _name(state, after)
+
+
+def _reached(state: SagaState, trigger: tr.Trigger, at: datetime) -> SagaState:
+    """The state after the trigger; the worker that has the lease starts its next call."""
+    state = replay(decide(_DEFINITION, state, trigger, at), state)
+    if call_to_start(_DEFINITION, state) is None:
+        return state
+    start = tr.Start(lease=_LEASE, request={})
+    return replay(decide(_DEFINITION, state, start, at), state)
 
 
 def _name(before: SagaState, after: SagaState) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sagas.domain.outcome import Outcome
+from sagas.domain.state import Json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +35,26 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """The holder of the lease is about to make the next call."""
+
+    lease: timedelta
+    request: Json | None
+    """What will be sent; None when an earlier attempt of the call recorded it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unbuildable:
+    """The next call cannot be made: the step's own code failed."""
+
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """The call in flight has an outcome."""
 
     outcome: Outcome
-    lease: timedelta
     spread: float = 0.0
     """Randomness for the jitter, in [0, 1): the core itself knows none."""
 
@@ -54,4 +70,4 @@ class Park:
     wait: timedelta
 
 
-Trigger = Execute | Compensate | Retry | Claim | Answer | Park
+Trigger = Execute | Compensate | Retry | Claim | Start | Unbuildable | Answer | Park

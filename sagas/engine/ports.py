@@ -16,7 +16,7 @@ from sagas.domain.state import CallKind, Json, SagaState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepCall:
-    """One attempt to be made, with all that is known of the saga."""
+    """A step's action or compensation to be called, with all that is known of the saga."""
 
     saga_id: UUID
     saga_type: str
@@ -27,9 +27,16 @@ class StepCall:
 
     step: str
     kind: CallKind
-    attempt: int
-    recorded: Json | None
-    """The call as an earlier attempt sent it: it is to be repeated byte for byte."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One attempt of a call, which is recorded as started."""
+
+    call: StepCall
+    number: int
+    request: Json
+    """What to send, byte for byte: as it was recorded before the first attempt."""
 
     expires: float
     """Nothing may be sent after this moment of the monotonic clock: the lease ends."""
@@ -43,8 +50,12 @@ class Executor(Protocol):
         """Its steps, as frozen data."""
         ...
 
-    def perform(self, call: StepCall) -> Outcome:
-        """Make the attempt. Never called inside a database transaction."""
+    def prepare(self, call: StepCall) -> Json:
+        """The request that all attempts of the call send. Raises whatever the saga's code does."""
+        ...
+
+    def perform(self, attempt: Attempt) -> Outcome:
+        """Send the request. Neither this nor `prepare` is called inside a database transaction."""
         ...
 
 

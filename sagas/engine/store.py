@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from sagas.domain.codec import encode
+from sagas.domain.decide import MAX_CRASHES
 from sagas.domain.definition import Definition
-from sagas.domain.events import Event, Parked, evolve, replay
+from sagas.domain.events import Claimed, Event, SagaFailed, evolve, replay
 from sagas.domain.rules import next_call
 from sagas.domain.state import (
     ENDED,
@@ -32,6 +33,9 @@ from sagas.domain.state import (
     StepStatus,
 )
 from sagas.models import Saga, SagaEvent, SagaStep
+
+AWAY = (OperationalError, InterfaceError, InternalError)
+"""The errors of a database that is away, or (InternalError) became a read-only replica."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,19 +158,30 @@ def save(
     return state
 
 
-def set_aside(saga_id: UUID, why: str, wait: timedelta, actor: str) -> None:
-    """Park a saga whose rows give no state; what can be read of it is left as it is."""
-    row = Saga.objects.annotate(db_now=Now()).only("seq", "epoch", "due_at").get(pk=saga_id)
-    if row.due_at is None or row.due_at > row.db_now:
+def claim_unreadable(saga_id: UUID, why: str, *, owner: str, lease: timedelta) -> None:
+    """Count a claim of a saga whose rows give no state; after a few, stop it as failed.
+
+    It is as if its worker had vanished each time; what can be read of it is left as it is.
+    """
+    wanted = Saga.objects.annotate(db_now=Now()).only("seq", "epoch", "due_at", "crashes")
+    row = wanted.get(pk=saga_id)
+    now = row.db_now
+    if row.due_at is None or row.due_at > now:
         return
-    event = Parked(reason=why, due_at=row.db_now + wait)
+    before = SagaState(seq=row.seq, epoch=row.epoch, crashes=row.crashes)
+    events: list[Event] = [Claimed(owner=owner, until=now + lease)]
+    if row.crashes >= MAX_CRASHES:
+        events.append(SagaFailed(reason=f"its rows cannot be read: {why}"))
+    after = replay(events, before)
+    columns = {
+        name: getattr(after, name)
+        for name in ("seq", "epoch", "owner", "due_at", "crashes", "waiting")
+    }
+    if after.status is SagaStatus.FAILED:
+        columns |= {"status": after.status.value, "reason": after.reason, "ended_at": now}
     with transaction.atomic():
-        written = Saga.objects.filter(pk=saga_id, seq=row.seq).update(
-            seq=row.seq + 1, due_at=event.due_at, owner="", crashes=0, waiting=why
-        )
-        if written:
-            state = SagaState(seq=row.seq, epoch=row.epoch)
-            _append(saga_id, state, [event], row.db_now, actor, "")
+        if Saga.objects.filter(pk=saga_id, seq=row.seq).update(updated_at=now, **columns):
+            _append(saga_id, before, events, now, owner, "")
 
 
 def _append(

@@ -15,9 +15,9 @@ from executors.purchase import PurchaseSagaExecutor
 from sagas import services
 from sagas.domain.definition import Definition, RetryPolicy
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.state import CallKind
+from sagas.domain.state import CallKind, Json
 from sagas.engine.engine import Engine
-from sagas.engine.ports import StepCall
+from sagas.engine.ports import Attempt, StepCall
 from sagas.models import Saga, SagaEvent
 
 DATA = {
@@ -47,17 +47,22 @@ class Crash(Exception):
 class Actors:
     """The catalog and the purchase's executor; answers come from the script by name, then OK."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, requests: Mapping[str, Json]) -> None:
         real = PurchaseSagaExecutor().definition
         self.definition: Definition = replace(
             real, steps=tuple(replace(step, retry=LATER) for step in real.steps)
         )
         self._script = {name: list(answers) for name, answers in script.items()}
+        self._requests = requests
 
     def find(self, saga_type: str, version: int) -> Actors | None:
         return self if (saga_type, version) == ("purchase_saga", 1) else None
 
-    def perform(self, call: StepCall) -> Outcome:
+    def prepare(self, call: StepCall) -> Json:
+        return self._requests.get(call.step, {"path": f"/{call.step}", "body": "{}"})
+
+    def perform(self, attempt: Attempt) -> Outcome:
+        call = attempt.call
         step = self.definition.step(call.step)
         name = step.name if call.kind is CallKind.ACTION else step.compensation
         answers = self._script.get(name, [])
@@ -67,19 +72,27 @@ class Actors:
         return answer
 
 
-def drive(saga: Saga, script: Script | None = None) -> Saga:
+def drive(
+    saga: Saga, script: Script | None = None, requests: Mapping[str, Json] | None = None
+) -> Saga:
     """The saga after one drive by `WORKER`; a Crash in the script leaves it under its lease."""
     hour = timedelta(hours=1)
-    engine = Engine(Actors(script or {}), owner=WORKER, lease=hour, park=hour)
+    engine = Engine(Actors(script or {}, requests or {}), owner=WORKER, lease=hour, park=hour)
     with suppress(Crash):
         engine.drive(saga.id)
     return services.get_saga(saga.id)
 
 
-def purchase(script: Script | None = None, *, driven: bool = True, **data: Any) -> Saga:
+def purchase(
+    script: Script | None = None,
+    *,
+    driven: bool = True,
+    requests: Mapping[str, Json] | None = None,
+    **data: Any,
+) -> Saga:
     """A new purchase, driven as far as it goes, or only pending."""
     created = services.create_saga("purchase_saga", DATA | data, execute=driven, actor="shop-api")
-    return drive(created.saga, script) if driven else created.saga
+    return drive(created.saga, script, requests) if driven else created.saga
 
 
 def pending() -> Saga:

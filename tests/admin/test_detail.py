@@ -134,14 +134,16 @@ def test_request_and_answer_are_unfolded_as_json(viewer: Client) -> None:
     refused = Outcome(
         verdict=Verdict.REFUSED,
         error="no",
-        request={"method": "POST", "path": "/payments", "body": '{"amount":"59.98"}'},
         answer={"status": 402, "body": "[" * 2000},  # broken, and deep
     )
-    text = unescape(html(viewer, staging.purchase({"process_payment": [refused]})))
+    sent = {"method": "POST", "path": "/payments", "body": '{"amount":"59.98"}'}
+    saga = staging.purchase({"process_payment": [refused]}, requests={"process_payment": sent})
+    text = unescape(html(viewer, saga))
     assert '"path": "/payments"' in text
     assert '"body": {\n    "amount": "59.98"\n  }' in text
     assert '"body": "[[[[' in text
-    assert "<summary>Request, Answer</summary>" in text
+    assert "<summary>Request</summary>" in text
+    assert "<summary>Answer</summary>" in text
 
 
 def test_the_data_is_shown_as_indented_json(viewer: Client) -> None:
@@ -153,12 +155,12 @@ def test_everything_from_outside_is_escaped(root: Client) -> None:
     evil = Outcome(
         verdict=Verdict.REFUSED,
         error=f"error {EVIL}",
-        request={"path": f"path {EVIL}", "body": f"request {EVIL}"},
         answer={"status": 402, "body": f"answer {EVIL}"},
     )
     fine = Outcome(verdict=Verdict.SUCCEEDED, output={"id": f"output {EVIL}", EVIL: 1})
     saga = staging.purchase(
         {"validate_inventory": [fine], "create_sale": [evil], "refund_payment": [evil]},
+        requests={"create_sale": {"path": f"path {EVIL}", "body": f"request {EVIL}"}},
         payment_method=f"data {EVIL}"[:50],
     )
     reason = f"reason {EVIL}"

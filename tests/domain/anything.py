@@ -46,6 +46,5 @@ def outcomes(draw: st.DrawFn) -> Outcome:
         output=draw(st.none() | json_objects),
         error=draw(st.sampled_from(["", "no"])),
         retry_after=draw(st.none() | waits),
-        request=draw(st.none() | json_objects),
         answer=draw(st.none() | json_objects),
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from typing import Any, cast
 
 from sagas.domain import attempts as at
 from sagas.domain import triggers as tr
@@ -19,7 +20,7 @@ from sagas.domain.decide import decide
 from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
 from sagas.domain.events import SagaCreated, evolve, replay
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.rules import Illegal, allowed_operations
+from sagas.domain.rules import Illegal, allowed_operations, call_to_start
 from sagas.domain.state import (
     CallKind,
     Direction,
@@ -46,6 +47,8 @@ COMMANDS: dict[Operation, tr.Trigger] = {
     Operation.COMPENSATE: tr.Compensate(),
     Operation.RETRY: tr.Retry(),
 }
+
+START = tr.Start(lease=LEASE, request=cast(Any, "the request"))  # to be hashed, unlike a dict
 
 
 class Violation(Exception):
@@ -127,7 +130,7 @@ def _calls(rules: Rules, world: World, worker: Worker) -> Iterator[Move]:
 
 def _claimed(world: World) -> World:
     """An idle worker takes the saga; to whoever had it, this is the end of its lease."""
-    reached = _decides(world, tr.Claim(owner="worker", lease=LEASE))
+    reached = _started(_decides(world, tr.Claim(owner="worker", lease=LEASE)))
     return _with(reached, Worker(), Worker(_in_flight(reached.saga), True))
 
 
@@ -137,11 +140,18 @@ def _recorded(rules: Rules, world: World, worker: Worker) -> World:
     if rules.fence and not worker.current:
         return _with(world, worker, Worker())
     try:
-        answer = tr.Answer(outcome=Outcome(verdict=worker.heard, error="no"), lease=LEASE)
-        reached = _decides(world, answer)
+        answer = tr.Answer(outcome=Outcome(verdict=worker.heard, error="no"))
+        reached = _started(_decides(world, answer))
     except Illegal:
         return _with(world, worker, Worker())
     return _with(reached, worker, worker._replace(call=_in_flight(reached.saga), heard=None))
+
+
+def _started(world: World) -> World:
+    """The worker that has the lease starts its next call, if there is one."""
+    if call_to_start(DEFINITION, world.saga) is None:
+        return world
+    return _decides(world, START)
 
 
 def _in_flight(saga: SagaState) -> Request | None:

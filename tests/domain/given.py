@@ -17,7 +17,7 @@ from sagas.domain.decide import decide
 from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
 from sagas.domain.events import Event, SagaCreated, replay
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.rules import Illegal
+from sagas.domain.rules import Illegal, call_to_start
 from sagas.domain.state import CallKind, StepState
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -66,6 +66,14 @@ class Story:
         self.recorded += self.last
         return self
 
+    def works(self, trigger: tr.Trigger) -> Story:
+        """It happens to the worker, which starts its next call, if there is one, at once."""
+        caused = self.when(trigger).last
+        while call_to_start(self.definition, self.state) is not None:
+            caused += self.when(tr.Start(lease=LEASE, request={"body": "{}"})).last
+        self.last = caused
+        return self
+
     def executed(self) -> Story:
         return self.when(tr.Execute())
 
@@ -76,7 +84,7 @@ class Story:
         return self.when(tr.Retry())
 
     def claimed(self, owner: str = "worker") -> Story:
-        return self.when(tr.Claim(owner=owner, lease=LEASE))
+        return self.works(tr.Claim(owner=owner, lease=LEASE))
 
     def parked(self) -> Story:
         return self.when(tr.Park(reason="version 1 is unknown here", wait=seconds(60)))
@@ -85,10 +93,9 @@ class Story:
         self, verdict: str, *, spread: float = 0.0, hand_back: bool = False, **outcome: Any
     ) -> Story:
         outcome.setdefault("error", "" if verdict == "succeeded" else f"it was {verdict}")
-        return self.when(
+        return self.works(
             tr.Answer(
                 outcome=Outcome(verdict=Verdict(verdict), **outcome),
-                lease=LEASE,
                 spread=spread,
                 hand_back=hand_back,
             )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from sagas.domain import attempts as at
 from sagas.domain import triggers as tr
 from sagas.domain.events import replay
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Effect, StepState, StepStatus, idempotency_key
 from tests.domain.given import LEASE, Story, calling, given, seconds
 
-IN_DOUBT = tr.Answer(outcome=Outcome(verdict=Verdict.IN_DOUBT), lease=LEASE)
+IN_DOUBT = tr.Answer(outcome=Outcome(verdict=Verdict.IN_DOUBT))
 
 MEANING = [
     # verdict         leads to                        effect             step's status
@@ -187,22 +190,38 @@ def test_broken_code_does_not_settle_an_earlier_doubt() -> None:
 # What is kept of a call.
 
 
-def test_the_request_is_kept_with_the_first_answer_alone() -> None:
-    sent = {"method": "POST", "body": "{}"}
-    story = calling("pay").answer("in_doubt", request=sent, duration=seconds(0.0123456))
-    assert (story.last[0].request, story.last[0].duration_ms) == (sent, 12.3)  # type: ignore[attr-defined]
-    story.wait().claimed().answer("refused", request={"other": 1}, answer={"status": 409})
-    assert (story.last[0].request, story.last[0].answer) == (None, {"status": 409})  # type: ignore[attr-defined]
+def test_the_request_is_recorded_with_the_first_start_alone() -> None:
+    story = calling("pay")
+    sent = story.last[-1].request  # type: ignore[attr-defined]
+    assert sent is not None
     assert story.step("pay").request_of(CallKind.ACTION) == sent
-    story.answer("succeeded", request={"refund": 1})
+    story.answer("in_doubt").wait().when(tr.Claim(owner="worker", lease=LEASE))
+    story.when(tr.Start(lease=LEASE, request={"other": 1}))
+    assert story.last[-1].request is None  # type: ignore[attr-defined]
+    assert story.step("pay").request_of(CallKind.ACTION) == sent
+    story.when(tr.Answer(outcome=Outcome(verdict=Verdict.REFUSED)))
+    story.when(tr.Start(lease=LEASE, request={"refund": 1}))
     assert story.step("pay").request_of(CallKind.COMPENSATION) == {"refund": 1}
     assert story.step("pay").request_of(CallKind.ACTION) == sent
+
+
+def test_histories_in_which_the_request_came_with_the_answer_are_still_read() -> None:
+    story, sent = calling("pay"), {"method": "POST", "body": "{}"}
+    state = replace(story.state, steps=tuple(replace(s, request=None) for s in story.state.steps))
+    answer = at.AttemptSucceeded(step="pay", call=CallKind.ACTION, attempt=1, request=sent)
+    assert replay([answer], state).step("pay").request_of(CallKind.ACTION) == sent
+
+
+def test_what_was_answered_and_how_long_it_took_is_kept() -> None:
+    story = calling("pay").answer("refused", answer={"status": 409}, duration=seconds(0.0123456))
+    first = story.last[0]
+    assert (first.answer, first.duration_ms) == ({"status": 409}, 12.3)  # type: ignore[attr-defined]
 
 
 def test_nothing_is_made_up_before_it_is_known() -> None:
     assert given().step("pay") == StepState(name="pay", attempts=0, compensation_attempts=0)
     answered = calling("pay").answer("refused").last[0]
-    assert (answered.request, answered.answer, answered.duration_ms) == (None, None, 0)  # type: ignore[attr-defined]
+    assert (answered.answer, answered.duration_ms) == (None, 0)  # type: ignore[attr-defined]
     assert calling("pay").when(IN_DOUBT).waits == 1, "no jitter of the core's own"
 
 

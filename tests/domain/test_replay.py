@@ -24,7 +24,7 @@ from sagas.domain.codec import KINDS, decode, encode
 from sagas.domain.decide import decide
 from sagas.domain.definition import Definition
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.rules import Illegal, allowed_operations
+from sagas.domain.rules import Illegal, allowed_operations, call_to_start
 from sagas.domain.state import (
     CallKind,
     Direction,
@@ -125,7 +125,19 @@ class SagaWalk(RuleBasedStateMachine):
         if not self.state.owner:
             self.a_worker_claims_when_due(seconds(0))
         self.now += took
-        self.happens(tr.Answer(outcome=outcome, lease=LEASE, spread=spread, hand_back=stopping))
+        self.the_worker_starts_its_call()
+        self.happens(tr.Answer(outcome=outcome, spread=spread, hand_back=stopping))
+        self.the_worker_starts_its_call()
+
+    @rule()
+    def the_worker_starts_its_call(self) -> None:
+        may = call_to_start(self.definition, self.state) is not None
+        assert self.happens(tr.Start(lease=LEASE, request={"body": "{}"})) == may
+
+    @rule()
+    def the_call_cannot_be_built(self) -> None:
+        may = call_to_start(self.definition, self.state) is not None
+        assert self.happens(tr.Unbuildable(error="KeyError: 'amount'")) == may
 
     @precondition(lambda self: self.state.due_at is not None)
     @rule(calls=st.integers(1, 4))
@@ -136,7 +148,7 @@ class SagaWalk(RuleBasedStateMachine):
 
     @rule(outcome=outcomes())
     def somebody_answers(self, outcome: Outcome) -> None:
-        self.happens(tr.Answer(outcome=outcome, lease=LEASE))
+        self.happens(tr.Answer(outcome=outcome))
 
     @rule()
     def nobody_knows_the_definition(self) -> None:
@@ -194,9 +206,11 @@ class SagaWalk(RuleBasedStateMachine):
         assert ev.replay(decoded) == self.state
 
     @invariant()
-    def at_most_one_call_is_in_flight_and_only_a_call_holds_the_lease(self) -> None:
-        assert sum(step.calling is not None for step in self.state.steps) <= 1
-        assert not self.state.owner or self.state.calling
+    def at_most_one_call_is_in_flight_and_its_request_is_recorded(self) -> None:
+        calling = [step for step in self.state.steps if step.calling is not None]
+        assert len(calling) <= 1
+        assert all(step.request_of(step.calling) for step in calling if step.calling)
+        assert not calling or self.state.owner
 
     @invariant()
     def in_progress_it_is_due_some_time_and_otherwise_never(self) -> None:

@@ -16,7 +16,9 @@ from tests.domain.given import LEASE, NOW, Story, calling, given, seconds
 EXECUTE, COMPENSATE, RETRY = tr.Execute(), tr.Compensate(), tr.Retry()
 CLAIM = tr.Claim(owner="another", lease=LEASE)
 PARK = tr.Park(reason="version 1 is unknown here", wait=seconds(60))
-ANSWER = tr.Answer(outcome=Outcome(verdict=Verdict.SUCCEEDED), lease=LEASE)
+START = tr.Start(lease=LEASE, request={"body": "{}"})
+UNBUILDABLE = tr.Unbuildable(error="KeyError: 'amount'")
+ANSWER = tr.Answer(outcome=Outcome(verdict=Verdict.SUCCEEDED))
 
 TRIGGERS: dict[str, tr.Trigger] = {
     "execute": EXECUTE,
@@ -24,12 +26,19 @@ TRIGGERS: dict[str, tr.Trigger] = {
     "retry": RETRY,
     "claim": CLAIM,
     "park": PARK,
+    "start": START,
+    "unbuildable": UNBUILDABLE,
     "success": ANSWER,
 }
 
 SITUATIONS: dict[str, Callable[[], Story]] = {
     "pending": given,
     "executed": lambda: given().executed(),
+    "claimed": lambda: given().executed().when(CLAIM),
+    "claimed, lease over": lambda: given().executed().when(CLAIM).wait(),
+    "claimed to compensate": lambda: (
+        calling("pay").driven("refused", "in_doubt").wait().when(CLAIM)
+    ),
     "action in flight": lambda: calling("pay"),
     "action in flight, lease over": lambda: calling("pay").wait(),
     "action in flight, cancelled": lambda: calling("pay").compensate(),
@@ -51,19 +60,29 @@ TABLE = {
     ("pending", "execute"): "forward",
     ("pending", "compensate"): "compensated",
     ("executed", "compensate"): "compensated",
-    ("executed", "claim"): "forward, calls reserve",
+    ("executed", "claim"): "forward",
+    ("claimed", "start"): "forward, calls reserve",
+    ("claimed", "unbuildable"): "failed",
+    ("claimed", "compensate"): "compensated",
+    ("claimed, lease over", "start"): "forward, calls reserve",
+    ("claimed, lease over", "unbuildable"): "failed",
+    ("claimed, lease over", "compensate"): "compensated",
+    ("claimed, lease over", "claim"): "forward",
+    ("claimed, lease over", "park"): "forward",
+    ("claimed to compensate", "start"): "compensating, calls release",
+    ("claimed to compensate", "unbuildable"): "failed",
     ("executed", "park"): "forward",
     ("action in flight", "compensate"): "forward, calls pay",
-    ("action in flight", "success"): "forward, calls tell",
+    ("action in flight", "success"): "forward",
     ("action in flight, lease over", "compensate"): "forward, calls pay",
-    ("action in flight, lease over", "claim"): "forward, calls pay",
+    ("action in flight, lease over", "claim"): "forward",
     ("action in flight, lease over", "park"): "forward, calls pay",
-    ("action in flight, lease over", "success"): "forward, calls tell",
-    ("action in flight, cancelled", "success"): "compensating, calls refund",
+    ("action in flight, lease over", "success"): "forward",
+    ("action in flight, cancelled", "success"): "compensating",
     ("waits for a retry", "compensate"): "compensating",
     ("waits for the breaker", "compensate"): "compensating",
     ("due again", "compensate"): "compensating",
-    ("due again", "claim"): "forward, calls pay",
+    ("due again", "claim"): "forward",
     ("due again", "park"): "forward",
     ("parked", "compensate"): "compensated",
     ("parked, in flight", "compensate"): "forward, calls pay",
@@ -209,7 +228,7 @@ def test_a_retry_gets_a_new_deadline() -> None:
 
 
 def test_a_retried_compensated_saga_starts_afresh_as_the_next_run() -> None:
-    story = calling("pay").answer("refused", request={"body": "{}"}).answer("succeeded")
+    story = calling("pay").answer("refused").answer("succeeded")
     story.retried()
     assert (story.stands, story.state.run, story.state.reason) == ("forward", 2, "")
     assert story.state.steps == tuple(StepState(name=n) for n in ("reserve", "pay", "tell"))

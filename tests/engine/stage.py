@@ -14,16 +14,16 @@ from sagas.domain.codec import decode
 from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
 from sagas.domain.events import replay
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.state import SagaState
+from sagas.domain.state import CallKind, Json, SagaState
 from sagas.engine import store
 from sagas.engine.engine import Engine
-from sagas.engine.ports import StepCall
+from sagas.engine.ports import Attempt, StepCall
 from sagas.models import Saga
 
 LEASE = timedelta(seconds=5)
 NO_WAIT = RetryPolicy(delay=timedelta(0))
 
-OK = Outcome(verdict=Verdict.SUCCEEDED, output={"id": "x"}, request={"body": "{}"})
+OK = Outcome(verdict=Verdict.SUCCEEDED, output={"id": "x"})
 NO = Outcome(verdict=Verdict.REFUSED, error="no")
 LOST = Outcome(verdict=Verdict.IN_DOUBT, error="time-out")
 AWAY = Outcome(verdict=Verdict.NOT_APPLIED, error="connection refused")
@@ -41,33 +41,41 @@ class Stage:
             steps=(
                 StepDefinition(name="look", retry=NO_WAIT),
                 StepDefinition(name="book", compensation="unbook", retry=NO_WAIT),
-                StepDefinition(name="pay", compensation="refund", retry=NO_WAIT),
+                StepDefinition(name="pay", compensation="unpay", retry=NO_WAIT),
             ),
         )
         self.script: dict[str, list[Outcome | Answer]] = {}
-        self.calls: list[StepCall] = []
+        self.build: Callable[[StepCall], Json] | None = None
+        """What builds the requests, in the place of one that always gives the same."""
+
+        self.prepared: list[StepCall] = []
+        self.attempts: list[Attempt] = []
         self.known = True
 
     def find(self, saga_type: str, version: int) -> Stage | None:
         return self if self.known else None
 
-    def perform(self, call: StepCall) -> Outcome:
+    def prepare(self, call: StepCall) -> Json:
+        assert not connection.in_atomic_block, "a saga's code ran inside a transaction"
+        self.prepared.append(call)
+        if self.build is not None:
+            return self.build(call)
+        return {"path": self.name_of(call), "body": "{}"}
+
+    def perform(self, attempt: Attempt) -> Outcome:
         assert not connection.in_atomic_block, "a call was made inside a transaction"
-        self.calls.append(call)
-        step = self.definition.step(call.step)
-        name = step.name if call.kind.value == "action" else step.compensation
-        answers = self.script.get(name, [])
+        call = attempt.call
+        self.attempts.append(attempt)
+        answers = self.script.get(self.name_of(call), [])
         answer = answers.pop(0) if answers else OK
         return answer(call) if callable(answer) else answer
 
+    def name_of(self, call: StepCall) -> str:
+        return call.step if call.kind is CallKind.ACTION else f"un{call.step}"
+
     def names(self) -> list[str]:
         """What was called, in order."""
-        return [
-            call.step
-            if call.kind.value == "action"
-            else self.definition.step(call.step).compensation
-            for call in self.calls
-        ]
+        return [self.name_of(attempt.call) for attempt in self.attempts]
 
     def engine(self, owner: str = "worker-1", lease: timedelta = LEASE) -> Engine:
         return Engine(self, owner=owner, lease=lease, park=timedelta(0))
@@ -104,7 +112,7 @@ def let_lease_end(saga_id: UUID) -> None:
     # The one write around the engine: the row and its last `until` go back together.
     past = selectors.database_now() - timedelta(seconds=1)
     Saga.objects.filter(pk=saga_id).update(due_at=past)
-    event = selectors.saga_events(saga_id).filter(kind="attempt_started").last()
+    event = selectors.saga_events(saga_id).filter(data__has_key="until").last()
     assert event is not None
     selectors.saga_events(saga_id).filter(pk=event.pk).update(
         data=event.data | {"until": past.isoformat()}

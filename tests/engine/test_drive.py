@@ -1,5 +1,6 @@
 """Driving: from a due saga to one that waits or has ended."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from sagas.domain import triggers as tr
 from sagas.domain.definition import RetryPolicy, StepDefinition
-from sagas.domain.outcome import Outcome, Verdict
+from sagas.domain.outcome import Outcome
 from sagas.domain.rules import Illegal
 from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
 from sagas.models import Saga, SagaEvent
@@ -30,7 +31,7 @@ def test_a_saga_completes(stage: Stage) -> None:
     assert stage.names() == ["look", "book", "pay"]
     assert state.due_at is None
     assert state.owner == ""
-    assert stage.calls[2].outputs == {"look": {"id": "x"}, "book": {"id": "x"}}
+    assert stage.attempts[2].call.outputs == {"look": {"id": "x"}, "book": {"id": "x"}}
 
 
 def test_a_refusal_compensates_in_inverse_order(stage: Stage) -> None:
@@ -61,18 +62,18 @@ def test_a_saga_in_doubt_waits_without_a_worker_then_compensates_what_it_may_hav
         stage.engine().drive(saga_id)
     state = state_of(saga_id)
     assert state.status is SagaStatus.COMPENSATED
-    assert stage.names()[-6:] == ["pay", "pay", "pay", "pay", "refund", "unbook"]
-    assert [call.attempt for call in stage.calls[2:6]] == [1, 2, 3, 4]
+    assert stage.names()[-6:] == ["pay", "pay", "pay", "pay", "unpay", "unbook"]
+    assert [attempt.number for attempt in stage.attempts[2:6]] == [1, 2, 3, 4]
 
 
 def test_the_same_call_is_repeated_with_the_request_of_the_first(stage: Stage) -> None:
-    sent = {"method": "POST", "path": "/pay", "body": '{"amount":"1.00"}'}
-    stage.script = {"pay": [Outcome(verdict=Verdict.IN_DOUBT, error="lost", request=sent)]}
+    numbers = itertools.count()
+    stage.build = lambda call: {"body": str(next(numbers))}  # another one each time
+    stage.script = {"pay": [LOST]}
     saga_id = stage.create()
     stage.engine().drive(saga_id)
     stage.engine().drive(saga_id)
-    assert stage.calls[2].recorded is None
-    assert stage.calls[3].recorded == sent
+    assert [attempt.request["body"] for attempt in stage.attempts] == ["0", "1", "2", "2"]
 
 
 def test_a_saga_that_is_not_due_is_left_alone(stage: Stage) -> None:
@@ -149,7 +150,7 @@ def test_an_unknown_definition_is_parked_and_goes_on_when_the_code_is_back(stage
     state = state_of(saga_id)
     assert state.status is SagaStatus.IN_PROGRESS
     assert state.waiting == "no code here knows version 1 of 'stage'"
-    assert stage.calls == []
+    assert stage.attempts == []
     stage.known = True
     stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
@@ -162,7 +163,7 @@ def test_changed_steps_under_the_same_version_are_not_driven(stage: Stage) -> No
     )
     stage.engine().drive(saga_id)
     assert "are not those of this saga" in state_of(saga_id).waiting
-    assert stage.calls == []
+    assert stage.attempts == []
 
 
 def test_a_dead_workers_call_is_in_doubt_and_repeated(stage: Stage) -> None:
@@ -205,22 +206,23 @@ def test_a_worker_paused_past_its_lease_changes_nothing_when_it_wakes(stage: Sta
     assert list(epochs) == sorted(epochs)
 
 
-def test_a_five_step_saga_costs_one_commit_a_step_plus_three() -> None:
+@pytest.mark.parametrize(("requests", "commits"), [(1, 8), (2, 9)])
+def test_a_five_step_saga_costs_one_commit_a_step_plus_three(requests: int, commits: int) -> None:
+    """Created and executed in one request; in two, the second costs a commit of its own."""
     stage = Stage()
     steps = tuple(StepDefinition(name=name) for name in "abcde")
     stage.definition = stage.definition.__class__(type="stage", version=1, steps=steps)
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        saga_id = stage.create(execute=False)
-        stage.engine().command(saga_id, tr.Execute(), actor="test", reason="")
+    with CaptureQueriesContext(connection) as queries:
+        saga_id = stage.create(execute=requests == 1)
+        if requests == 2:
+            stage.engine().command(saga_id, tr.Execute(), actor="test", reason="")
         stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
     statements = [query["sql"].split()[0] for query in queries.captured_queries]
-    commits = statements.count("COMMIT")
-    assert commits == 8, statements
-    # Reads are 3: the clock for create, and the saga with its steps for execute and for claim.
-    assert statements.count("SELECT") == 5
-    # Each transition writes the saga, the steps that changed, and its events.
+    assert statements.count("COMMIT") == commits, statements
+    # The clock for create, and the saga with its steps for execute and for claim.
+    assert statements.count("SELECT") == 1 + 2 * requests
+    # Each transition writes the saga, the steps that changed, and its events: create, execute,
+    # claim, start, four answers with the next start, and the last answer.
     writes = [word for word in statements if word in ("INSERT", "UPDATE")]
-    assert len(writes) == 3 + 2 + 3 + 4 * 4 + 3
+    assert len(writes) == 3 + 2 * (requests - 1) + 2 + 3 + 4 * 4 + 3

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from threading import Barrier
 from uuid import UUID
 
@@ -17,10 +16,8 @@ from sagas.domain.outcome import Outcome
 from sagas.domain.rules import Illegal
 from sagas.domain.state import SagaStatus
 from sagas.engine import store
-from sagas.engine.engine import Engine
 from sagas.engine.ports import Recorded
 from sagas.engine.sweeper import Sweeper
-from sagas.models import Saga, SagaStep
 from tests.engine.stage import LEASE, NO, OK, Stage, kinds, let_lease_end, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,7 +87,7 @@ def test_an_answer_is_kept_while_the_database_is_away(monkeypatch: pytest.Monkey
     save, failures = store.save, iter([1, 1, 1])
 
     def away(*args: object, **kwargs: object) -> object:
-        if len(stage.calls) > 0 and next(failures, 0):
+        if len(stage.attempts) > 0 and next(failures, 0):
             raise OperationalError("server closed the connection unexpectedly")
         return save(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -109,7 +106,7 @@ def test_a_commit_whose_answer_was_lost_is_read_again_and_not_repeated(
 
     def answer_lost(*args: object, **kwargs: object) -> object:
         saved = save(*args, **kwargs)  # type: ignore[arg-type]
-        if len(stage.calls) == 2 and next(failures, 0):
+        if len(stage.attempts) == 2 and next(failures, 0):
             raise OperationalError("server closed the connection unexpectedly")
         return saved
 
@@ -224,7 +221,7 @@ def test_calls_expire_before_the_lease_does() -> None:
     stage = Stage()
     before = time.monotonic()
     stage.engine().drive(stage.create())
-    for call in stage.calls:
+    for call in stage.attempts:
         assert before < call.expires < time.monotonic() + LEASE.total_seconds()
 
 
@@ -248,24 +245,3 @@ def test_a_writer_of_an_old_epoch_is_refused_even_with_the_last_event() -> None:
     loaded = store.load(stage.create())
     old = replace(loaded, state=replace(loaded.state, epoch=7))
     assert store.save(old, stage.definition, [], now=old.now(), actor="worker-0") is None
-
-
-def test_rows_that_cannot_be_read_are_parked_and_hold_nobody_up() -> None:
-    stage, broker = Stage(), Broker()
-    bad = [stage.create() for _ in range(3)]
-    good = stage.create()
-    SagaStep.objects.filter(saga_id__in=bad, name="pay").update(effect="bogus")
-    sweeper = sweeper_of(stage, broker)
-    sweeper.sweep()
-    assert broker.sent == bad, "they are due the longest, and fill the batch"
-    far = Engine(stage, owner="worker-1", lease=LEASE, park=timedelta(hours=1))
-    for saga_id in bad:
-        far.drive(saga_id)
-    broker.sent.clear()
-    sweeper.sweep()
-    assert broker.sent == [good]
-    row = Saga.objects.get(pk=bad[0])
-    assert row.waiting == "its rows cannot be read: 'bogus' is not a valid Effect"
-    assert kinds(bad[0])[-1] == "parked"
-    SagaStep.objects.filter(saga_id=bad[0], name="pay").update(effect="none")
-    assert state_of(bad[0]).status is SagaStatus.IN_PROGRESS

@@ -12,10 +12,9 @@ from django.test import override_settings
 
 from executors.base import SagaExecutor
 from executors.participants import participants
-from executors.perform import perform
 from sagas.domain.outcome import Outcome
 from sagas.domain.state import CallKind, Json
-from sagas.engine.ports import StepCall
+from sagas.engine.ports import Attempt, StepCall
 from tests.executors.tcp import Script, Server
 
 SAGA_ID = UUID("0192f1aa-0000-7000-8000-000000000001")
@@ -47,12 +46,10 @@ def call(
     *,
     data: Json | None = None,
     outputs: Mapping[str, Json] | None = None,
-    recorded: Json | None = None,
     run: int = 1,
-    lease: float = 5,
     saga_id: UUID = SAGA_ID,
 ) -> StepCall:
-    """An attempt as the engine asks for it."""
+    """A call as the engine asks for it."""
     return StepCall(
         saga_id=saga_id,
         saga_type="any",
@@ -61,11 +58,24 @@ def call(
         outputs=outputs or {},
         step=step,
         kind=kind,
-        attempt=1,
-        recorded=recorded,
-        expires=time.monotonic() + lease,
     )
 
 
-def attempt(cls: type[SagaExecutor], step: str, *args: Any, **kwargs: Any) -> Outcome:
-    return perform(cls(), call(step, *args, **kwargs))
+def perform(
+    executor: SagaExecutor, call: StepCall, *, request: Json | None = None, lease: float = 5
+) -> Outcome:
+    """The outcome of an attempt with this request, or with the one that is built for it."""
+    request = request or executor.prepare(call)
+    expires = time.monotonic() + lease
+    return executor.perform(Attempt(call=call, number=1, request=request, expires=expires))
+
+
+def attempt(
+    cls: type[SagaExecutor],
+    step: str,
+    *args: Any,
+    request: Json | None = None,
+    lease: float = 5,
+    **kwargs: Any,
+) -> Outcome:
+    return perform(cls(), call(step, *args, **kwargs), request=request, lease=lease)

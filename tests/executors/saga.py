@@ -11,7 +11,7 @@ from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json
 from sagas.services import validated
 from shop import Shop
-from tests.executors.conftest import call
+from tests.executors.conftest import call, perform
 from tests.shop.client import Caller
 
 
@@ -55,9 +55,8 @@ class Saga:
         return [(entry["step"], entry["outcome"]) for entry in self.shop.ledger(service)]
 
     def _perform(self, step: str, kind: CallKind) -> Outcome:
-        return self.executor.perform(
-            call(step, kind, data=self.data, outputs=self.outputs, saga_id=self.id)
-        )
+        asked = call(step, kind, data=self.data, outputs=self.outputs, saga_id=self.id)
+        return perform(self.executor, asked)
 
 
 def without(data: dict[str, Any], name: str) -> dict[str, Any]:

@@ -96,7 +96,6 @@ def test_without_a_connection_the_call_is_not_applied(serve):
         outcome = attempt(Trip, "book")
     assert outcome.verdict is Verdict.NOT_APPLIED
     assert outcome.error == "partner was not reached: connection refused"
-    assert outcome.request is not None
     assert timedelta(0) < outcome.duration < timedelta(seconds=1)
 
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from executors.base import Request, SagaExecutor, SagaView, Step, post
 from executors.participants import participants
 from sagas.domain.outcome import Verdict
-from tests.executors.conftest import SAGA_ID, attempt
+from tests.executors.conftest import SAGA_ID, attempt, call
 from tests.executors.tcp import (
     answers,
     closed_port,
@@ -58,12 +59,12 @@ def test_the_address_s_path_comes_before_the_call_s(serve):
 
 def test_the_recorded_call_is_repeated_byte_for_byte_and_never_built_again(serve):
     server = serve(answers(http(503), BOOKED))
-    first = attempt(Trip, "book", data={"guest": "Zoë"})
-    second = attempt(Trip, "book", data={"guest": "somebody else"}, recorded=first.request)
+    sent = Trip().prepare(call("book", data={"guest": "Zoë"}))
+    attempt(Trip, "book", request=sent)
+    second = attempt(Trip, "book", data={"guest": "somebody else"}, request=sent)
     assert second.verdict is Verdict.SUCCEEDED
     assert server.requests[0] == server.requests[1]
-    assert second.request == first.request
-    assert first.request == {
+    assert sent == {
         "participant": "partner",
         "method": "POST",
         "path": "/bookings",
@@ -80,7 +81,7 @@ def test_the_recorded_call_goes_to_its_first_receiver_and_needs_no_method(serve)
 
     old, new = serve(answers(BOOKED)), serve(answers(BOOKED))
     recorded = {"participant": "partner", "method": "POST", "path": "/old", "body": "{ }"}
-    assert attempt(Moved, "book", recorded=recorded).verdict is Verdict.SUCCEEDED
+    assert attempt(Moved, "book", request=recorded).verdict is Verdict.SUCCEEDED
     assert (len(old.requests), len(new.requests)) == (1, 0)
     assert old.requests[0].endswith(b"\r\n\r\n{ }")
 
@@ -122,27 +123,32 @@ def built_from(thing: object) -> type[SagaExecutor]:
         None,
     ],
 )
-def test_a_call_that_cannot_be_built_is_broken_and_nothing_is_sent(serve, thing):
-    server = serve(answers(http()))
-    outcome = attempt(built_from(thing), "book")
-    assert outcome.verdict is Verdict.BROKEN
-    assert outcome.error.startswith("its call could not be built: ")
-    assert len(outcome.error) <= 300
-    assert server.connections == 0
-
-
-def test_a_participant_without_address_is_broken(serve):
+def test_what_is_no_call_is_not_prepared(serve, thing):
     serve()
-    outcome = attempt(built_from(None), "lost")
+    with pytest.raises((ValueError, TypeError, KeyError, RuntimeError)):
+        built_from(thing)().prepare(call("book"))
+
+
+def test_a_call_to_a_participant_without_address_is_not_prepared(serve):
+    serve()
+    with pytest.raises(ImproperlyConfigured, match="set PARTICIPANT_NOBODY_URL"):
+        built_from(None)().prepare(call("lost"))
+
+
+def test_a_recorded_call_whose_participant_has_no_address_any_more_is_broken(serve):
+    server = serve(answers(http()))
+    sent = {**Trip().prepare(call("book")), "participant": "nobody"}
+    outcome = attempt(Trip, "book", request=sent)
     assert outcome.verdict is Verdict.BROKEN
     assert "set PARTICIPANT_NOBODY_URL" in outcome.error
+    assert server.connections == 0
 
 
 def test_a_call_is_not_sent_when_the_lease_is_over_and_nobody_is_blamed(serve):
     server = serve(answers(BOOKED))
     for _ in range(10):
         outcome = attempt(Trip, "book", lease=-0.1)
-        assert (outcome.verdict, outcome.request) == (Verdict.NOT_SENT, None)
+        assert outcome.verdict is Verdict.NOT_SENT
     assert attempt(Trip, "book").verdict is Verdict.SUCCEEDED
     assert len(server.requests) == 1
 

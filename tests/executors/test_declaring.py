@@ -18,7 +18,7 @@ from sagas.domain.outcome import Verdict
 from sagas.domain.state import CallKind
 from sagas.services import InvalidData, validated
 from tests.executors import hotel
-from tests.executors.conftest import call
+from tests.executors.conftest import call, perform
 from tests.executors.tcp import answers, http
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,13 +93,13 @@ def test_it_calls_its_participants(serve):
     executor = hotel.HotelSagaExecutor()
     data = {"guest": "Zoë", "nights": 2}
     with override_settings(SAGA_PARTICIPANTS={"hotel": server.url}):
-        full = executor.perform(call("check_room", data=data))
-        free = executor.perform(call("check_room", data=data))
-        booked = executor.perform(call("book_room", data=data))
+        full = perform(executor, call("check_room", data=data))
+        free = perform(executor, call("check_room", data=data))
+        booked = perform(executor, call("book_room", data=data))
         assert booked.output is not None
-        cancelled = executor.perform(
-            call("book_room", CallKind.COMPENSATION, outputs={"book_room": booked.output})
-        )
+        outputs = {"book_room": booked.output}
+        undo = call("book_room", CallKind.COMPENSATION, outputs=outputs)
+        cancelled = perform(executor, undo)
     assert (full.verdict, full.error) == (Verdict.REFUSED, "hotel said no: the hotel is full")
     assert (free.verdict, free.output) == (Verdict.SUCCEEDED, {"free": True})
     assert booked.output == {"booking_id": "7"}

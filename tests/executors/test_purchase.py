@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.test import override_settings
 
-from executors.base import SagaView
 from executors.purchase import PurchaseSagaExecutor
 from sagas.domain import strictjson
 from sagas.domain.outcome import Verdict
 from sagas.domain.state import CallKind
 from sagas.services import validated
 from shop import Shop
-from tests.executors.conftest import attempt
+from tests.executors.conftest import attempt, call
 from tests.executors.saga import Saga
 from tests.executors.tcp import answers, http
 
@@ -81,8 +79,8 @@ CALLS = [
 @pytest.mark.parametrize(("step", "kind", "path", "body"), CALLS)
 def test_the_calls_are_pure_functions_of_data_and_outputs(step, kind, path, body):
     executor = PurchaseSagaExecutor()
-    view = SagaView(id=uuid4(), run=1, data=keep(DATA), outputs=OUTPUTS)
-    first, second = (executor.build(step, CallKind(kind), view) for _ in range(2))
+    asked = call(step, CallKind(kind), data=keep(DATA), outputs=OUTPUTS)
+    first, second = (executor.build(asked) for _ in range(2))
     assert first == second
     assert (first.method, first.path, json.loads(first.body)) == ("POST", path, body)
 
