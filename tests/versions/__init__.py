@@ -1,0 +1,1 @@
+"""Databases that earlier versions left, which this one has to go on with."""
