@@ -150,6 +150,9 @@ class SagaExecutor:
     steps: ClassVar[tuple[Step, ...]] = ()
     """The steps, in order."""
 
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Valid data, for `explore_saga`."""
+
     deadline: ClassVar[float | None] = None
     """Seconds from execute within which the saga must finish going forward."""
 

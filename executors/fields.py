@@ -60,6 +60,15 @@ class ItemSerializer(StrictSerializer):
     price = Money(help_text="Price of one piece.")
 
 
+ORDER = {
+    "store_id": 1,
+    "customer_id": 123,
+    "items": [{"product_id": 456, "quantity": 2, "price": "29.99"}],
+    "amount": "59.98",
+}
+"""A valid order."""
+
+
 class OrderSerializer(StrictSerializer):
     """Items whose prices add up to the amount."""
 

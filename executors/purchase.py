@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from executors.base import Refusal, Request, SagaExecutor, SagaView, Step, post
-from executors.fields import OrderSerializer
+from executors.fields import ORDER, OrderSerializer
 
 
 class PurchaseData(OrderSerializer):
@@ -65,6 +65,8 @@ class PurchaseSagaExecutor(SagaExecutor):
         # late update: so this step needs no compensation of its own.
         Step("update_inventory", "inventory"),
     )
+
+    example: ClassVar = ORDER | {"payment_method": "credit_card"}
 
     def validate_inventory(self, saga: SagaView) -> Request:
         return post("/inventory/validate", _stock(saga))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from executors.base import Refusal, Request, SagaExecutor, SagaView, Step, post
-from executors.fields import OrderSerializer
+from executors.fields import ORDER, OrderSerializer
 
 
 class ReturnData(OrderSerializer):
@@ -64,6 +64,8 @@ class ReturnSagaExecutor(SagaExecutor):
         ),
         Step("update_sale", "sales", compensation="reverse_sale_update", answer=ReturnNote),
     )
+
+    example: ClassVar = ORDER | {"sale_id": "sale-example", "reason": "wrong size"}
 
     def validate_return(self, saga: SagaView) -> Request:
         return post(

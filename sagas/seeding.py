@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from executors.base import SagaExecutor
 from executors.registry import registry
+from executors.sample import sample
 from sagas import services
 from sagas.domain import triggers as tr
 from sagas.domain.definition import Definition
@@ -26,13 +26,7 @@ ACTOR = "seed"
 _FOR_EVER = timedelta(days=3650)
 """The lease of the examples in progress: no worker is to take them over."""
 
-_ITEMS = [{"product_id": 456, "quantity": 2, "price": "29.99"}]
-_ORDER = {"store_id": 1, "customer_id": 123, "items": _ITEMS, "amount": "59.98"}
-DATA: Mapping[str, dict[str, Any]] = {
-    "purchase_saga": _ORDER | {"payment_method": "credit_card"},
-    "return_saga": _ORDER | {"sale_id": "sale-example", "reason": "wrong size"},
-}
-"""Valid data for each of the two saga types."""
+_TYPES = ("purchase_saga", "return_saga")
 
 
 class _Stop(Exception):
@@ -74,19 +68,10 @@ class _Pretender:
             )
         return Outcome(
             verdict=verdict,
-            output=_output(step.answer, name) if call.kind is CallKind.ACTION else {},
+            output=sample(step.answer, f"{name}-example") if call.kind is CallKind.ACTION else {},
             answer={"status": 200},
             duration=duration,
         )
-
-
-def _output(answer: Any, name: str) -> Json:
-    """Something that the step's serializer could have kept."""
-    fields = answer().fields if answer is not None else {}
-    return {
-        field: True if kind.__class__.__name__ == "BooleanField" else f"{name}-example"
-        for field, kind in fields.items()
-    }
 
 
 def _scripts(definition: Definition) -> Iterator[tuple[str, dict[str, Verdict | None]]]:
@@ -104,24 +89,25 @@ def _scripts(definition: Definition) -> Iterator[tuple[str, dict[str, Verdict | 
 def seed() -> list[tuple[str, UUID]]:
     """Make what is missing of the examples; their names and ids. Running it again adds none."""
     made: list[tuple[str, UUID]] = []
-    for saga_type, data in DATA.items():
+    for saga_type in _TYPES:
         executor = registry.newest(saga_type)
         if executor is None:
             continue
-        made.append(_pending(saga_type, data))
+        made.append(_pending(executor))
         for state, script in _scripts(executor.definition):
             name = f"{saga_type}/{state}"
-            saga_id = _pending(saga_type, data, state)[1]
+            saga_id = _pending(executor, state)[1]
             if services.get_saga(saga_id).status == SagaStatus.PENDING.value:
                 _run(_Pretender(executor, script), saga_id)
             made.append((name, saga_id))
     return made
 
 
-def _pending(saga_type: str, data: dict[str, Any], state: str = "pending") -> tuple[str, UUID]:
+def _pending(executor: SagaExecutor, state: str = "pending") -> tuple[str, UUID]:
+    saga_type = executor.saga_type
     name = f"{saga_type}/{state}"
     created = services.create_saga(
-        saga_type, data, execute=False, actor=ACTOR, idempotency_key=f"seed:{name}"
+        saga_type, executor.example, execute=False, actor=ACTOR, idempotency_key=f"seed:{name}"
     )
     return name, created.saga.id
 
