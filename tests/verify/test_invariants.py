@@ -87,7 +87,10 @@ def event(
         facts = list(made.history.facts)
         place = _place(made, of, nth, about)
         fact = facts[place]
-        content = {"data": {**fact.data, **(data or {})}, "at": fact.at + timedelta(seconds=later)}
+        content: dict[str, Any] = {
+            "data": {**fact.data, **(data or {})},
+            "at": fact.at + timedelta(seconds=later),
+        }
         facts[place] = replace(fact, **(content | changes))
         return _facts(made, facts)
 
@@ -148,7 +151,8 @@ def another(of: str, *, later: float = 0.001, **changes: Any) -> Tamper:
     def tamper(made: Made) -> Made:
         _, one = _entry(made, of, "")
         moved = timedelta(seconds=later)
-        copy = replace(one, **({"seq": 10_000, "at": one.at + moved} | changes))
+        copied: dict[str, Any] = {"seq": 10_000, "at": one.at + moved}
+        copy = replace(one, **(copied | changes))
         return made._replace(entries=(*made.entries, copy))
 
     return tamper
