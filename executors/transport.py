@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from urllib.parse import SplitResult
 
@@ -50,10 +51,23 @@ class Answer:
     body: bytes
 
 
+class _Response(HTTPResponse):
+    """An answer; interim ones (103 Early Hints, say) before it are passed over.
+
+    The standard library passes over 100 alone, and takes any other for the answer.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        is_interim = 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS
+        return version, HTTPStatus.CONTINUE if is_interim else status, reason
+
+
 class _Connection(HTTPConnection):
     """A keep-alive connection; opened by `open` alone, never again behind the caller's back."""
 
     auto_open = 0
+    response_class = _Response
     sock: sockets.PlainSocket | sockets.TLSSocket
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
@@ -86,7 +100,7 @@ class _Connection(HTTPConnection):
         with self.getresponse() as response:
             content = _read(response, max_body)
         names = {name.lower(): value for name, value in response.headers.items()}
-        # After an interim answer (1xx) the real one is still to come on this connection.
+        # After a 101 the connection speaks another protocol.
         reusable = not response.will_close and response.status >= 200
         return Answer(response.status, names, content), reusable
 
