@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ from sagas.models import Saga, SagaEvent
 from shop import Shop
 from tests.proxy import Proxy
 from tests.shop.client import Caller, request
+
+NEVER = {"threshold": 1000}
+"""A breaker that does not hold back the calls that are looked at."""
 
 HURRY = 0.3
 """Total deadline of a payment where only the deadline ends the calls."""
@@ -72,7 +76,9 @@ def changed(**payment: Any) -> type[SagaExecutor]:
 class Stage:
     """Sagas against the shop, whose payment service is reached directly or through a proxy."""
 
-    def __init__(self, shop: Shop, *, through_proxy: bool = False) -> None:
+    def __init__(
+        self, shop: Shop, *, through_proxy: bool = False, breaker: Mapping[str, float] = NEVER
+    ) -> None:
         self.shop = shop
         self.caller = Caller(shop)
         address = urlsplit(shop.urls["payment"])
@@ -81,9 +87,8 @@ class Stage:
         self.proxy = Proxy(address.hostname, address.port).start()
         urls = shop.urls | ({"payment": self.proxy.url} if through_proxy else {})
         self._through_proxy = through_proxy
-        # A breaker that opened would hold back the calls that are looked at here.
-        breaker = settings.SAGA_BREAKER | {"threshold": 1000}
-        self._settings = override_settings(SAGA_PARTICIPANTS=urls, SAGA_BREAKER=breaker)
+        limits = {**settings.SAGA_BREAKER, **breaker}
+        self._settings = override_settings(SAGA_PARTICIPANTS=urls, SAGA_BREAKER=limits)
         self._settings.enable()
         participants.cache_clear()
 
@@ -125,13 +130,15 @@ class Stage:
         while (saga := services.get_saga(saga_id)).status not in ENDED:
             assert time.monotonic() < until, f"still {saga.status}"
             self.drive(saga_id)
-            self._wait_until_due(saga_id)
+            self.wait_until_due(saga_id)
         return saga
 
-    def _wait_until_due(self, saga_id: UUID) -> None:
+    def wait_until_due(self, saga_id: UUID, most: float = _LONG_ENOUGH) -> None:
+        """Sleep until the saga may go on, but not longer than `most` seconds."""
         due_at = services.get_saga(saga_id).due_at
         if due_at is not None:
-            time.sleep(max(0.0, (due_at - selectors.database_now()).total_seconds()))
+            left = (due_at - selectors.database_now()).total_seconds()
+            time.sleep(min(max(0.0, left), most))
 
     # --- What became of it --------------------------------------------------------------------
 
