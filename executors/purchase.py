@@ -51,7 +51,7 @@ class PurchaseSagaExecutor(SagaExecutor):
 
     saga_type = "purchase_saga"
     data = PurchaseData
-    steps = (
+    steps: ClassVar[tuple[Step, ...]] = (
         Step("validate_inventory", "inventory", answer=Availability),
         Step(
             "reserve_inventory",

@@ -17,7 +17,10 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from io import BufferedIOBase
+from typing import Any
 from urllib.parse import SplitResult
 
 from executors import sockets
@@ -50,10 +53,46 @@ class Answer:
     body: bytes
 
 
+class _Head:
+    """The lines of an answer's head, which must not end before the head does."""
+
+    def __init__(self, lines: BufferedIOBase) -> None:
+        self._lines = lines
+        self.close = lines.close
+
+    def readline(self, limit: int) -> bytes:
+        line = self._lines.readline(limit)
+        if not line:
+            raise IncompleteRead(b"")
+        return line
+
+
+class _Response(HTTPResponse):
+    """An answer whose head is whole; interim ones (103 Early Hints, say) are passed over.
+
+    The standard library takes a head that is cut off for a whole one, and so perhaps a lost
+    answer for an empty success; and of interim answers it passes over 100 alone.
+    """
+
+    def begin(self) -> None:
+        lines: Any = self.fp
+        self.fp = _Head(lines)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            self.fp = lines if self.fp else None  # type: ignore[assignment]
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        is_interim = 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS
+        return version, HTTPStatus.CONTINUE if is_interim else status, reason
+
+
 class _Connection(HTTPConnection):
     """A keep-alive connection; opened by `open` alone, never again behind the caller's back."""
 
     auto_open = 0
+    response_class = _Response
     sock: sockets.PlainSocket | sockets.TLSSocket
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
@@ -86,7 +125,7 @@ class _Connection(HTTPConnection):
         with self.getresponse() as response:
             content = _read(response, max_body)
         names = {name.lower(): value for name, value in response.headers.items()}
-        # After an interim answer (1xx) the real one is still to come on this connection.
+        # After a 101 the connection speaks another protocol.
         reusable = not response.will_close and response.status >= 200
         return Answer(response.status, names, content), reusable
 

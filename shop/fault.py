@@ -9,16 +9,23 @@ from shop.body import Body
 from shop.call import Call
 from shop.reply import Manner, Reply
 
-_PREVENTING = {"decline", "error", "reset_before", "hang"}
-_DISTORTING = {"delay", "late", "error_after", "reset_after", "garbage", "truncated"}
+_PREVENTING = {"decline", "error", "redirect", "reset_before", "hang"}
+_DISTORTING = {"delay", "late", "error_after", "reset_after", "garbage", "truncated"} | {
+    *("drip", "interim", "empty", "no_content", "wrong_fields", "oversized", "bomb")
+}
 _NAMES = _PREVENTING | _DISTORTING
-_FIELDS = {"step", "fault", "times", "seconds", "status", "retry_after", "match"}
+_FIELDS = {"step", "fault", "times", "seconds", "status", "retry_after", "location", "match"}
 _MANNERS: dict[str, Manner] = {
     "reset_before": "reset",
     "reset_after": "reset",
     "truncated": "truncated",
     "hang": "silent",
+    "interim": "interim",
+    "drip": "drip",
+    "oversized": "oversized",
+    "bomb": "bomb",
 }
+_STATUS = {"error": (500, 400, 599), "redirect": (307, 300, 399)}  # default, least, most
 _GARBAGE = "<html>It works!</html>"
 
 
@@ -32,6 +39,7 @@ class Fault:
     seconds: float
     status: int
     retry_after: str | None
+    location: str | None
     match: dict[str, Any]
 
     @classmethod
@@ -45,16 +53,16 @@ class Fault:
             raise Refused(400, "unknown_fault", f"fault must be one of {sorted(_NAMES)}")
         if not isinstance(match, dict):
             raise Refused(400, "malformed_body", "match must be an object")
-        times, retry_after = fields.get("times"), body.optional_reference("retry_after")
-        if retry_after is not None and not (retry_after.isascii() and retry_after.isprintable()):
-            raise Refused(400, "malformed_body", "retry_after must be fit for a header")
+        times = fields.get("times")
+        status, least, most = _STATUS.get(name, _STATUS["error"])
         return cls(
             name=name,
             step=body.optional_reference("step"),
             times=None if times is None else int(_number("times", times, 1, 10**9)),
             seconds=_number("seconds", fields.get("seconds", 1), 0, 3600),
-            status=int(_number("status", fields.get("status", 500), 400, 599)),
-            retry_after=retry_after,
+            status=int(_number("status", fields.get("status", status), least, most)),
+            retry_after=_header(body, "retry_after"),
+            location=_header(body, "location"),
             match=match,
         )
 
@@ -76,7 +84,7 @@ class Fault:
         if self.name == "decline":
             detail = "a fault switch declines this call"
             return Reply(Answer.of(decline_status, {"code": "declined", "detail": detail}))
-        if self.name == "error":
+        if self.name in ("error", "redirect"):
             return self._error()
         return Reply(None, _MANNERS[self.name], self.seconds if self.name == "hang" else 0)
 
@@ -89,12 +97,27 @@ class Fault:
                 return Reply(answer, wait=self.seconds)
             case "garbage":
                 return Reply(Answer(200, _GARBAGE))
-        return Reply(answer, _MANNERS.get(self.name, "plain"))
+            case "empty":
+                return Reply(Answer(answer.status, ""))
+            case "no_content":
+                return Reply(Answer(204, ""))
+            case "wrong_fields":
+                return Reply(Answer.of(answer.status, {"wrong": ["fields"]}))
+        manner = _MANNERS.get(self.name, "plain")
+        return Reply(answer, manner, self.seconds if manner == "drip" else 0)
 
     def _error(self) -> Reply:
         error = {"code": "fault", "detail": "a fault switch answers this call with an error"}
-        headers = {"Retry-After": self.retry_after} if self.retry_after is not None else {}
-        return Reply(Answer.of(self.status, error), headers=headers)
+        headers = {"Retry-After": self.retry_after, "Location": self.location}
+        sent = {name: value for name, value in headers.items() if value is not None}
+        return Reply(Answer.of(self.status, error), headers=sent)
+
+
+def _header(body: Body, name: str) -> str | None:
+    value = body.optional_reference(name)
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise Refused(400, "malformed_body", f"{name} must be fit for a header")
+    return value
 
 
 def _number(name: str, value: object, least: int, most: int) -> float:

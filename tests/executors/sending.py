@@ -77,4 +77,5 @@ SLOW: dict[str, Script] = {
     "chunk size": dripping(chunked(b"{", end=b""), b"0"),
     "trailers": dripping(chunked(b"{}", end=b"0\r\n"), b"X: y\r\n"),
     "interim answers": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "hints": dripping(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
 }

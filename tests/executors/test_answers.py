@@ -22,7 +22,7 @@ from tests.executors.tcp import (
 from tests.executors.trip import COMPENSATION, Trip, outcome_of
 
 REFUSED = (400, 401, 402, 403, 404, 405, 409, 410, 412, 422, 423, 451, 499)
-IN_DOUBT = (103, 300, 301, 302, 303, 304, 307, 308, 408, 425, 429, 500, 501, 502, 503, 504, 599)
+IN_DOUBT = (101, 300, 301, 302, 303, 304, 307, 308, 408, 425, 429, 500, 501, 502, 503, 504, 599)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 204, 299])
@@ -47,7 +47,7 @@ def test_4xx_is_a_refusal(serve, status, kind):
 
 @pytest.mark.parametrize("status", IN_DOUBT)
 def test_whoever_asks_to_come_back_redirects_or_fails_leaves_the_call_in_doubt(serve, status):
-    body = b"" if status in (103, 304) else b"{}"
+    body = b"" if status in (101, 304) else b"{}"
     outcome = outcome_of(serve, http(status, body))
     assert (outcome.verdict, outcome.error) == (Verdict.IN_DOUBT, f"partner answered {status}")
     assert outcome.output is None

@@ -81,16 +81,25 @@ def test_a_connection_on_which_the_server_said_more_than_it_was_asked_is_replace
             time.sleep(0.02)
 
 
-def test_the_answer_after_an_interim_one_is_not_taken_for_the_next_call_s():
-    def hints_first(peer: Peer) -> None:
+@pytest.mark.parametrize("statuses", [(100,), (102,), (103, 103, 100, 199)])
+def test_interim_answers_are_passed_over_and_the_connection_is_used_again(statuses):
+    hints = b"".join(b"HTTP/1.1 %d Word\r\nLink: </a>\r\n\r\n" % status for status in statuses)
+    with Server(answers(hints + http(body=b"1"), hints + http(402, b"2"))) as server:
+        line = connections(server.url)
+        assert [(a.status, a.body) for a in (send(line), send(line))] == [(200, b"1"), (402, b"2")]
+        assert server.connections == 1
+
+
+def test_what_follows_a_change_of_protocol_is_not_taken_for_the_next_call_s():
+    def switches(peer: Peer) -> None:
         peer.read()
-        peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n")
         peer.read()
         peer.send(http(body=b'{"of":"the first"}'))
 
-    with Server(hints_first, answers(OK)) as server:
+    with Server(switches, answers(OK)) as server:
         line = connections(server.url)
-        assert send(line).status == 103
+        assert send(line).status == 101
         assert send(line).body == b'{"ok":true}'
 
 

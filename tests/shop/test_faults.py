@@ -9,24 +9,7 @@ import pytest
 
 from shop import Shop
 from tests.shop.client import Caller, request
-
-
-def fault_count(caller: Caller) -> list[int]:
-    return [switch["struck"] for switch in caller.get("payment", "/faults")["faults"]]
-
-
-def assert_prevented(caller: Caller, status: int | None) -> None:
-    (entry,) = caller.ledger("payment")
-    assert (entry["outcome"], entry["status"], entry["amount"]) == ("faulted", status, "59.98")
-    assert caller.state("payment")["taken"] == "0.00"
-    assert fault_count(caller) == [1]
-
-
-def assert_applied(caller: Caller) -> None:
-    (entry,) = caller.ledger("payment")
-    assert (entry["outcome"], entry["status"]) == ("applied", 201)
-    assert caller.state("payment")["taken"] == "59.98"
-    assert fault_count(caller) == [1]
+from tests.shop.struck import assert_applied, assert_prevented, fault_count
 
 
 def test_decline_of_a_payment(caller: Caller) -> None:
@@ -83,7 +66,9 @@ def test_error(caller: Caller) -> None:
     assert_prevented(caller, 500)
 
 
-@pytest.mark.parametrize("retry_after", ["7", 7, "Wed, 21 Oct 2065 07:28:00 GMT", "soon"])
+@pytest.mark.parametrize(
+    "retry_after", ["7", 7, -5, "1.5", "9" * 100, "Wed, 21 Oct 2065 07:28:00 GMT", "soon"]
+)
 def test_error_with_status_and_retry_after(caller: Caller, retry_after: Any) -> None:
     caller.set_fault("payment", "error", status=503, retry_after=retry_after)
     response = caller.pay()
@@ -212,7 +197,8 @@ def test_a_switch_is_shown_as_it_was_set(caller: Caller) -> None:
     wanted = {"step": "process_payment", "times": 2, "seconds": 0.5, "match": {"customer_id": 5}}
     response = caller.set_fault("payment", "late", **wanted)
     assert response.status == 201
-    shown = {"id": 1, "fault": "late", **wanted, "status": 500, "retry_after": None, "struck": 0}
+    shown = {"id": 1, "fault": "late", **wanted, "status": 500, "retry_after": None}
+    shown |= {"location": None, "struck": 0}
     assert response.body == shown
     assert caller.get("payment", "/faults") == {"faults": [shown]}
 
@@ -227,6 +213,9 @@ def test_a_switch_is_shown_as_it_was_set(caller: Caller) -> None:
         {"fault": "error", "times": 0},
         {"fault": "error", "times": True},
         {"fault": "error", "status": 200},
+        {"fault": "error", "status": 307},
+        {"fault": "redirect", "status": 400},
+        {"fault": "redirect", "location": "/a\r\nX: y"},
         {"fault": "late", "seconds": -1},
         {"fault": "late", "seconds": "1"},
         {"fault": "error", "match": [1]},
