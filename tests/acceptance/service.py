@@ -45,6 +45,8 @@ class Service:
         self.shop = Shop(folder / "shop", ports={"inventory": 0, "payment": 0, "sales": 0})
         self.processes: list[subprocess.Popen[bytes]] = []
         self.port = port
+        self.log: Path | None = None
+        """Where the processes' output goes; None: where that of the tests goes."""
 
     def __enter__(self) -> Self:
         self.postgres, self.redis = start_postgres(), start_redis()
@@ -67,10 +69,13 @@ class Service:
         unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
         participants = {f"PARTICIPANT_{n.upper()}_URL": u for n, u in self.shop.urls.items()}
+        output = self.log.open("ab") if self.log else None
         process = subprocess.Popen(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
             start_new_session=True,
+            stdout=output,
+            stderr=output,
             env=inherited
             | participants
             | {
@@ -83,6 +88,8 @@ class Service:
                 **env,
             },
         )
+        if output:
+            output.close()  # the process has its own
         self.processes.append(process)
         return process
 
