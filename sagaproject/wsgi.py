@@ -10,6 +10,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")
 
+_PATIENCE = 20
+"""Seconds that a client may fall silent while its body is read or its answer is sent."""
+
 _GATEWAY_PREFIXES = ("/saga-orchestrator", "/saga")
 
 
@@ -33,7 +36,21 @@ class GatewayPaths:
                 break
             if forwarded == prefix:
                 environ["SCRIPT_NAME"] = prefix
-        return self._application(environ, start_response)
+        if (client := environ.get("gunicorn.socket")) is not None:
+            # Else a client that announces a body and sends none keeps a thread for ever.
+            client.settimeout(_PATIENCE)
+        answer = self._application(environ, start_response)
+        if environ.get("REQUEST_METHOD") == "HEAD":
+            return _headers_only(answer)
+        return answer
+
+
+def _headers_only(answer: Iterable[bytes]) -> Iterable[bytes]:
+    """No body, as HEAD wants it: gunicorn would drop it, and log a warning each time."""
+    close = getattr(answer, "close", None)
+    if close is not None:
+        close()
+    return []
 
 
 application = GatewayPaths(get_wsgi_application())
