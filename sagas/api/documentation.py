@@ -53,9 +53,9 @@ def _header(
 
 _KEY = _header(
     "Idempotency-Key",
-    "1 to 255 visible ASCII characters. A repeated request with the same key and body gives the "
-    "first saga again; another body under the same key is refused.",
-    {**_TEXT, "pattern": "^[!-~]{1,255}$"},
+    "1 to 255 visible ASCII characters, without a comma. A repeated request with the same key and "
+    "body gives the first saga again; another body under the same key is refused.",
+    {**_TEXT, "pattern": "^[!-+\\--~]{1,255}$"},
 )
 _REPLAYED = _header(
     "Idempotency-Replayed", "`true` when an earlier request made the saga.", _TEXT, [201]
@@ -70,6 +70,8 @@ _APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, 
 _RETRY_AFTER = _header(
     "Retry-After", "Seconds to wait before asking again.", {"type": "integer"}, [503]
 )
+
+_ID = OpenApiParameter("saga_id", OpenApiTypes.UUID, "path")
 
 Responses = dict[Any, OpenApiResponse]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -155,10 +157,11 @@ listing = _sagas(
     },
 )
 retrieve = _sagas(
-    "get_saga", responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND}
+    "get_saga", _ID, responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND}
 )
 events = _sagas(
     "list_saga_events",
+    _ID,
     responses={**_ok(200, EventSerializer(many=True), "All events."), **_NOT_FOUND},
 )
 
@@ -167,6 +170,7 @@ def operation(name: str) -> Documented:
     """Documents execute, compensate or retry."""
     return _sagas(
         f"{name}_saga",
+        _ID,
         _PREFER,
         _APPLIED,
         request=OperationSerializer,

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from executors.fields import StrictSerializer
+from executors.fields import StrictSerializer, Whole
 from sagas.api.serializers import SAGA_STATUSES, SagaSummarySerializer
 from sagas.models import Saga
 from sagas.selectors import id_or_start
@@ -44,12 +44,8 @@ class ListQuery(StrictSerializer):
         help_text="A saga's id, or the start of a type, a current step or a reason.",
     )
     ordering = serializers.ChoiceField(choices=_ORDERS, default="-created_at")
-    limit = serializers.IntegerField(
-        min_value=1, max_value=MAX_LIMIT, default=50, help_text="Sagas on the page."
-    )
-    offset = serializers.IntegerField(
-        min_value=0, max_value=MAX_OFFSET, default=0, help_text="Sagas before the page."
-    )
+    limit = Whole(min_value=1, max_value=MAX_LIMIT, default=50, help_text="Sagas on the page.")
+    offset = Whole(min_value=0, max_value=MAX_OFFSET, default=0, help_text="Sagas before the page.")
 
 
 @extend_schema_serializer(many=False)
