@@ -6,12 +6,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")
-
-_PATIENCE = 20
-"""Seconds that a client may fall silent while its body is read or its answer is sent."""
 
 _GATEWAY_PREFIXES = ("/saga-orchestrator", "/saga")
 
@@ -38,7 +36,7 @@ class GatewayPaths:
                 environ["SCRIPT_NAME"] = prefix
         if (client := environ.get("gunicorn.socket")) is not None:
             # Else a client that announces a body and sends none keeps a thread for ever.
-            client.settimeout(_PATIENCE)
+            client.settimeout(settings.SAGA_CLIENT_TIMEOUT)
         answer = self._application(environ, start_response)
         if environ.get("REQUEST_METHOD") == "HEAD":
             return _headers_only(answer)
