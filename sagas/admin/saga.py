@@ -27,7 +27,7 @@ from unfold.admin import ModelAdmin
 from sagas import paths, services  # noqa: F401 - paths registers <saga_id:…>
 from sagas.admin import detail, operations
 from sagas.admin.filters import TypeFilter
-from sagas.admin.lookups import NarrowLookups
+from sagas.admin.wary import Wary
 from sagas.admin.words import IN_DOUBT, STATUSES, Look, span
 from sagas.domain.state import Direction, Operation
 from sagas.models import Saga
@@ -42,7 +42,7 @@ def label(*looks: Look) -> SafeString:
 
 
 @admin.register(Saga)
-class SagaAdmin(NarrowLookups, ModelAdmin):  # type: ignore[misc]
+class SagaAdmin(Wary, ModelAdmin):  # type: ignore[misc]
     """Sagas are read here, and operated through the services; nothing is editable by hand."""
 
     list_display = ("short_id", "type", "state", "going", "age", "follows", "why")

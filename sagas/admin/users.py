@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from sagas.admin.lookups import NarrowLookups
+from sagas.admin.wary import Wary
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -19,7 +19,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(NarrowLookups, BaseUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(Wary, BaseUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Users, with unfold's forms."""
 
     form = UserChangeForm
@@ -28,5 +28,5 @@ class UserAdmin(NarrowLookups, BaseUserAdmin, ModelAdmin):  # type: ignore[misc,
 
 
 @admin.register(Group)
-class GroupAdmin(NarrowLookups, BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(Wary, BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Groups: named sets of permissions."""

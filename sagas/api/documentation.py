@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from django.urls import get_script_prefix
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -122,6 +123,17 @@ def _sagas(operation_id: str, *headers: Any, responses: Responses, **more: Any) 
         responses={**responses, **_ANY},
         **more,
     )
+
+
+class _StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says of a body that refuses fields which it does not know that it does."""
+
+    target_class = "executors.fields.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False}
 
 
 create = _sagas(

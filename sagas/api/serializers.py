@@ -71,7 +71,10 @@ class OperationSerializer(StrictSerializer):
     """Why an operation is asked for."""
 
     reason = Text(
-        max_length=1000, default="", allow_blank=True, help_text="Kept in the saga's history."
+        max_length=1000,
+        default="",
+        allow_blank=True,
+        help_text="Kept in the saga's history; U+0000 cannot be.",
     )
 
 

@@ -46,6 +46,22 @@ def data(**changes: Any) -> bytes:
     return doc(data={**PURCHASE, **changes})
 
 
+def docs(name: str, *values: Any) -> list[bytes]:
+    return [doc(**{name: value}) for value in values]
+
+
+def datas(name: str, *values: Any) -> list[bytes]:
+    return [data(**{name: value}) for value in values]
+
+
+def items(name: str, *values: Any) -> list[bytes]:
+    return [data(items=[{**ITEM, name: value}]) for value in values]
+
+
+def texts(*values: Any) -> list[bytes]:
+    return [json.dumps(value).encode() for value in values]
+
+
 NO_JSON = [
     b"",
     b" ",
@@ -100,12 +116,12 @@ def test_what_is_no_usable_json(guard: Guard, body: bytes) -> None:
     guard.refused(request("POST", SAGAS, body), 400)
 
 
-NO_SAGA = [
-    *(json.dumps(value).encode() for value in (None, True, 0, 1.5, "text", [], [BODY], {})),
-    *(doc(type=value) for value in ("", " ", None, True, 5, 1.0, [], {}, "nope", "x" * 60_000)),
-    *(doc(type=value) for value in ("Purchase_saga", " purchase_saga", "purchase_saga\n")),
-    *(doc(data=value) for value in (None, True, 7, "text", [], [1], [PURCHASE], {})),
-    *(doc(execute=value) for value in (None, 0, 1, 1.0, "true", "yes", "on", "T", "", [], {})),
+NO_SAGA: list[bytes] = [
+    *texts(None, True, 0, 1.5, "text", [], [BODY], {}),
+    *docs("type", "", " ", None, True, 5, 1.0, [], {}, "nope", "x" * 60_000),
+    *docs("type", "Purchase_saga", " purchase_saga", "purchase_saga\n"),
+    *docs("data", None, True, 7, "text", [], [1], [PURCHASE], {}),
+    *docs("execute", None, 0, 1, 1.0, "true", "yes", "on", "T", "", [], {}),
     *(
         doc(**{name: value})
         for name in ("status", "epoch", "owner", "id", "version", "run", "seq", "due_at", "Execute")
@@ -117,19 +133,19 @@ NO_SAGA = [
     ),
     doc(**{"<script>\u202e\n": 1}),
     doc(data={f"k{number}": 1 for number in range(5000)}),
-    *(data(amount=value) for value in (0, -0.01, -59.98, "0.00", "-0", 59.981, "59.980", 1e30)),
-    *(data(amount=value) for value in (True, None, "", "NaN", "sNaN", "Infinity", "1e1", [], {})),
-    *(data(amount=value) for value in (59.97, 60, "59,98", "0x3b", "5_9.98", " 59.98", "٥٩.٩٨")),
-    *(data(amount=value) for value in ("+59.98", "59.98\n", "1000000000000.00", "9" * 400)),
-    *(data(store_id=value) for value in (0, -1, 1.5, True, None, "", "one", 2**63, 10**29, [])),
-    *(data(store_id=value) for value in ("1_0", " 1", "+1", "1.0", "١", "9" * 400, "1e1", "0x1")),
-    *(data(items=value) for value in (None, {}, [], "items", 1, [[]], [None], [True], [ITEM] * 2)),
-    *(data(items=[{**ITEM, "quantity": value}]) for value in (0, -2, 2.5, True, "two", 2**63)),
-    *(data(items=[{**ITEM, "price": value}]) for value in (0, -29.99, 29.999, False, "1e400")),
+    *datas("amount", 0, -0.01, -59.98, "0.00", "-0", 59.981, "59.980", 1e30),
+    *datas("amount", True, None, "", "NaN", "sNaN", "Infinity", "1e1", [], {}),
+    *datas("amount", 59.97, 60, "59,98", "0x3b", "5_9.98", " 59.98", "٥٩.٩٨"),
+    *datas("amount", "+59.98", "59.98\n", "1000000000000.00", "9" * 400),
+    *datas("store_id", 0, -1, 1.5, True, None, "", "one", 2**63, 10**29, []),
+    *datas("store_id", "1_0", " 1", "+1", "1.0", "١", "9" * 400, "1e1", "0x1"),
+    *datas("items", None, {}, [], "items", 1, [[]], [None], [True], [ITEM] * 2),
+    *items("quantity", 0, -2, 2.5, True, "two", 2**63),
+    *items("price", 0, -29.99, 29.999, False, "1e400"),
     data(items=[{**ITEM, "price": "0.01", "quantity": 1}] * 501, amount="5.01"),
     data(items=[{**ITEM, "colour": "red"}]),
     data(items=[{"product_id": 1}]),
-    *(data(payment_method=value) for value in (None, "", " ", "\u2003", True, 12, [], "x" * 51)),
+    *datas("payment_method", None, "", " ", "\u2003", True, 12, [], "x" * 51),
 ]
 
 
@@ -144,9 +160,10 @@ def test_an_answer_does_not_grow_with_what_is_wrong(guard: Guard) -> None:
     guard.refused(request("POST", SAGAS, body), 400)
 
 
-OPERATIONS = [
-    *(json.dumps(value).encode() for value in (None, True, 0, "text", [], [{}])),
-    *(json.dumps({"reason": value}).encode() for value in (None, 5, True, [], {}, "x" * 1001)),
+REASONS: list[Any] = [None, 5, True, [], {}, "x" * 1001]
+OPERATIONS: list[bytes] = [
+    *texts(None, True, 0, "text", [], [{}]),
+    *texts(*({"reason": value} for value in REASONS)),
     b'{"reason": "\\u0000"}',
     b'{"reason": "\\ud800"}',
     b'{"reason": "a", "reason": "b"}',

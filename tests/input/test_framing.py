@@ -22,7 +22,7 @@ CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD)
 
 
 def post(*lines: bytes, body: bytes = GOOD, **more: bytes | None) -> bytes:
-    return request("POST", SAGAS, body, *lines, **more)  # type: ignore[arg-type]
+    return request("POST", SAGAS, body, *lines, **more)
 
 
 REFUSED: list[tuple[bytes, int]] = [
