@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,13 @@ class Guard:
 
 
 def faults(said: str) -> list[str]:
-    """The lines of a log that tell of an error."""
-    wrong = re.compile(r"Traceback|\"level\": \"(?:error|critical)\"|\[(?:ERROR|CRITICAL)|\[error")
-    return [line[:2000] for line in said.splitlines() if wrong.search(line)]
+    """The lines of the API's log that tell of an error, or that are none of its form."""
+    return [line[:2000] for line in said.splitlines() if _is_fault(line)]
+
+
+def _is_fault(line: str) -> bool:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return "Traceback" in line or "ERROR" in line
+    return "exception" in told or told["level"] in ("error", "critical")

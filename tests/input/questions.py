@@ -1,4 +1,4 @@
-"""Odd things to ask of the console's addresses."""
+"""Odd addresses and parameters."""
 
 LONG = "x" * 3000
 
@@ -48,4 +48,51 @@ ODD_IDS = [
     "{known}x",
     "{known}%0a",
     "01234567-89ab-cdef-0123-456789abcdef",
+]
+
+# Paths of the API and beside it where nothing is.
+MISSING = [
+    "/api",
+    "/api/v1",
+    "/api/v2/sagas",
+    "/api/v1/sagas/",
+    "//api/v1/sagas",
+    "/api//v1/sagas",
+    "/api/v1/../v1/sagas",
+    "/API/v1/sagas",
+    "/../../etc/passwd",
+    "/%2e%2e/%2e%2e/etc/passwd",
+    "/static/../manage.py",
+    "/static/%2e%2e/x",
+    "/static/..%2fmanage.py",
+    "/static/..%5cmanage.py",
+    "/static//etc/passwd",
+    "/static/",
+    "/static",
+    "/saga",
+    "/saga-orchestrator",
+    "/saga-orchestrator//health",
+    "/saga/saga/health",
+    "/%",
+    "/%zz",
+    "/%2",
+    "/%FF",
+    "/%0d%0aX:%201",
+    "//evil.example",
+    "/health/",
+    "/health%20",
+    "/metrics/",
+    "/api-docs/",
+    "/.git/config",
+    "/.env",
+    "/server-status",
+    "/api/v1/sagas/nope",
+    "/api/v1/sagas/%ff%fe",
+    "/api/v1/sagas/1",
+    "/api/v1/sagas/-1",
+    "/api/v1/sagas/null",
+    "/api/v1/sagas/{id}",
+    "/api/v1/sagas/*",
+    "/api/v1/sagas/'",
+    "/api/v1/sagas/%27%20OR%201=1",
 ]

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.input.guard import Guard
+from tests.input.questions import MISSING
 from tests.input.wire import SAGAS, request
 
 pytestmark = pytest.mark.xdist_group("input")
@@ -21,54 +22,6 @@ def known(guard: Guard) -> str:
 
 def get(target: str, *lines: bytes) -> bytes:
     return request("GET", target, b"", *lines)
-
-
-MISSING = [
-    "/api",
-    "/api/v1",
-    "/api/v2/sagas",
-    "/api/v1/sagas/",
-    "//api/v1/sagas",
-    "/api//v1/sagas",
-    "/api/v1/../v1/sagas",
-    "/API/v1/sagas",
-    "/../../etc/passwd",
-    "/%2e%2e/%2e%2e/etc/passwd",
-    "/static/../manage.py",
-    "/static/%2e%2e/x",
-    "/static/..%2fmanage.py",
-    "/static/..%5cmanage.py",
-    "/static//etc/passwd",
-    "/static/",
-    "/static",
-    "/saga",
-    "/saga/",
-    "/saga-orchestrator",
-    "/saga-orchestrator//health",
-    "/saga/saga/health",
-    "/%",
-    "/%zz",
-    "/%2",
-    "/%FF",
-    "/%0d%0aX:%201",
-    "//evil.example",
-    "/health/",
-    "/health%20",
-    "/metrics/",
-    "/api-docs/",
-    "/.git/config",
-    "/.env",
-    "/server-status",
-    "/api/v1/sagas/nope",
-    "/api/v1/sagas/%ff%fe",
-    "/api/v1/sagas/1",
-    "/api/v1/sagas/-1",
-    "/api/v1/sagas/null",
-    "/api/v1/sagas/{id}",
-    "/api/v1/sagas/*",
-    "/api/v1/sagas/'",
-    "/api/v1/sagas/%27%20OR%201=1",
-]
 
 
 @pytest.mark.parametrize(

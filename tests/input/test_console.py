@@ -79,8 +79,8 @@ def test_no_parameter_of_a_list_is_a_5xx(guard: Guard, root: requests.Session) -
     before, mark = guard.count(), guard.mark()
     statuses = {
         f"{address}?{query[:60]}": get(root, guard, f"{address}?{query}").status_code
-        for address in LISTS
-        for query in QUERIES
+        for address, queries in zip(LISTS, (QUERIES, QUERIES, QUERIES[::5]), strict=True)
+        for query in queries
     }
     assert set(statuses.values()) == {200, 302, 400}
     for path in ("sagas/saga/?type__regex=(", "auth/user/?date_joined__year=0"):

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.api.contract import COMMITTED
-from tests.input.guard import Guard
+from tests.input.guard import Guard, faults
 
-EXAMPLES = int(os.environ.get("SAGA_TEST_EXAMPLES") or 8)
+EXAMPLES = int(os.environ.get("SAGA_TEST_EXAMPLES") or 6)
 SEED = os.environ.get("SAGA_TEST_SEED") or "1"
 
 pytestmark = [
@@ -39,7 +39,5 @@ def test_the_service_does_what_the_document_says(guard: Guard, tmp_path: Path) -
     )
     assert found.returncode == 0, found.stdout + found.stderr
     assert "Tested: 11" in found.stdout, found.stdout
-    said = guard.since(mark)
-    assert '"level": "error"' not in said
-    assert "Traceback" not in said
+    assert not faults(guard.since(mark))
     guard.still_serves()
