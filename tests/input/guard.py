@@ -63,7 +63,9 @@ class Guard:
     def send(self, sent: bytes, **how: Any) -> Answer:
         """The answer; nothing in the log says that the service erred."""
         mark = self.mark()
-        answer = exchange(self.service.url, sent, **how)
+        # A server that closes before it has read all may take its answer back with a reset.
+        tries = (exchange(self.service.url, sent, **how) for _ in range(5))
+        answer = next((found for found in tries if found is not None), None)
         said = self.since(mark)
         assert not faults(said), said
         assert answer is not None, "closed without an answer"
@@ -87,7 +89,7 @@ class Guard:
         self.contract.check(method.decode(), path, answer.status, answer.headers, answer.body)
         assert answer.json["status"] == answer.status
         assert not _INSIDE.search(answer.body), answer.body
-        assert len(answer.body) < 200_000
+        assert len(answer.body) < 100_000
 
     def refused_by_gunicorn(self, sent: bytes, status: int) -> Answer:
         """The answer to what is no HTTP: it never reaches the application, and is no problem
