@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
 _LARGEST_ID = 2**63 - 1
+_MANY = 20
+"""Unknown fields that an answer names; a body can have a hundred thousand of them."""
+
+# Python reads more as numbers than people do: underscores, other scripts' digits, white space.
+_WHOLE = re.compile(r"-?[0-9]{1,30}")
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -19,22 +26,51 @@ class StrictSerializer(serializers.Serializer[Any]):
             unknown = sorted(set(data) - set(self.fields))
             if unknown:
                 raise serializers.ValidationError(
-                    {name[:100]: ["This field is not known."] for name in unknown}
+                    {name[:100]: ["This field is not known."] for name in unknown[:_MANY]}
                 )
         return super().to_internal_value(data)
 
 
-class Id(serializers.IntegerField):
-    """A positive whole number; JSON's `true` is none."""
+class Text(serializers.CharField):
+    """Text, kept as it was sent; a number is none, and neither is nothing but white space."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=_LARGEST_ID, **kwargs)
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text. Raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if not (self.allow_blank or data.strip()):
+            self.fail("blank")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """JSON's `true` or `false`, and no words or numbers for them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Which. Raises ValidationError."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Whole(serializers.IntegerField):
+    """A whole number, or its decimal digits as text; JSON's `true` is none."""
 
     def to_internal_value(self, data: Any) -> int:
         """The number. Raises ValidationError."""
-        if isinstance(data, bool):
+        if isinstance(data, bool) or (isinstance(data, str) and not _WHOLE.fullmatch(data)):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Id(Whole):
+    """A positive whole number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=_LARGEST_ID, **kwargs)
 
 
 class Money(serializers.DecimalField):
@@ -45,7 +81,7 @@ class Money(serializers.DecimalField):
 
     def to_internal_value(self, data: Any) -> Decimal:
         """The amount. Raises ValidationError."""
-        if isinstance(data, bool):
+        if isinstance(data, bool) or (isinstance(data, str) and not _DECIMAL.fullmatch(data)):
             self.fail("invalid")
         value = super().to_internal_value(data)
         assert isinstance(value, Decimal)

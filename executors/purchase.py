@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from executors.base import Refusal, Request, SagaExecutor, SagaView, Step, post
-from executors.fields import ORDER, OrderSerializer
+from executors.fields import ORDER, OrderSerializer, Text
 
 
 class PurchaseData(OrderSerializer):
     """What a purchase needs to know."""
 
-    payment_method = serializers.CharField(max_length=50)
+    payment_method = Text(max_length=50)
 
 
 class Availability(serializers.Serializer[Any]):

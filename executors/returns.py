@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from executors.base import Refusal, Request, SagaExecutor, SagaView, Step, post
-from executors.fields import ORDER, OrderSerializer
+from executors.fields import ORDER, OrderSerializer, Text
 
 
 class ReturnData(OrderSerializer):
     """What a return needs to know."""
 
-    sale_id = serializers.CharField(max_length=200)
-    reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+    sale_id = Text(max_length=200)
+    reason = Text(max_length=500, required=False, default="", allow_blank=True)
 
 
 class Returnable(serializers.Serializer[Any]):

@@ -7,7 +7,20 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """Sends gunicorn's own lines through the service's formatter, like all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set the level; what writes the lines is set up by Django."""
+        super().setup(cfg)
+        for handler in list(self.error_log.handlers):
+            self.error_log.removeHandler(handler)
+        self.error_log.propagate = True
+
 
 workers = settings.SAGA_API_PROCESSES
 worker_class = "gthread"
@@ -19,6 +32,7 @@ graceful_timeout = 30
 keepalive = 30
 accesslog = None
 errorlog = "-"
+logger_class = Logger
 loglevel = "warning"
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import logging.config
-from typing import Any
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
+
+from sagas.text import one_line
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -28,8 +32,10 @@ def configure(options: dict[str, Any]) -> None:
         ]
     else:
         # A plain traceback: the rich one prints every local variable, secrets included.
-        plain = structlog.dev.plain_traceback
-        render = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)]
+        render = [
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_traceback),
+        ]
     _route(level, shared, render)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -37,6 +43,33 @@ def configure(options: dict[str, Any]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _printable(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+    """Escape what would start a line of its own or steer a terminal."""
+    for name, value in event.items():
+        if isinstance(value, str) and name != "exception":
+            event[name] = one_line(value)
+    return event
+
+
+def _traceback(stream: TextIO, error: Any) -> None:
+    """A traceback whose lines are indented, so that none of a message looks like a log line."""
+    for line in "".join(traceback.format_exception(*error)).splitlines():
+        stream.write(f"    {one_line(line)}\n")
+
+
+class _ClientsFault(logging.Filter):
+    """Requests that Django refuses as suspicious, such as one for a host that is not ours.
+
+    Anybody can send them: they are worth a warning, not an error and a traceback each.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security.") and record.levelno > logging.WARNING:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def _route(level: str, shared: list[Any], render: list[Any]) -> None:
@@ -51,7 +84,14 @@ def _route(level: str, shared: list[Any], render: list[Any]) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"main": formatter},
-            "handlers": {"main": {"class": "logging.StreamHandler", "formatter": "main"}},
+            "filters": {"clients": {"()": _ClientsFault}},
+            "handlers": {
+                "main": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "main",
+                    "filters": ["clients"],
+                }
+            },
             "root": {"handlers": ["main"], "level": level},
             "loggers": {
                 "django.request": {"level": "ERROR"},

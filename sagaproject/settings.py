@@ -153,6 +153,7 @@ SAGA_WORKER_THREADS = _env.whole("SAGA_WORKER_THREADS", 8, least=1, most=256)
 SAGA_API_PROCESSES = _env.whole("SAGA_API_PROCESSES", 2, least=1, most=64)
 SAGA_API_THREADS = _env.whole("SAGA_API_THREADS", 8, least=1, most=256)
 SAGA_MAX_WAIT = _env.whole("SAGA_MAX_WAIT_S", 60, least=0, most=300)
+SAGA_CLIENT_TIMEOUT = _env.number("SAGA_CLIENT_TIMEOUT_MS", 20_000, least=100) / 1000
 SAGA_SHARED_STATE = bool(REDIS_URL)
 SAGA_CONFIG_PROBLEMS = _env.problems
 
@@ -165,6 +166,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "sagas.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # Accept alone says what is wanted; `?format=` is no parameter
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")
@@ -33,7 +34,21 @@ class GatewayPaths:
                 break
             if forwarded == prefix:
                 environ["SCRIPT_NAME"] = prefix
-        return self._application(environ, start_response)
+        if (client := environ.get("gunicorn.socket")) is not None:
+            # Else a client that announces a body and sends none keeps a thread for ever.
+            client.settimeout(settings.SAGA_CLIENT_TIMEOUT)
+        answer = self._application(environ, start_response)
+        if environ.get("REQUEST_METHOD") == "HEAD":
+            return _headers_only(answer)
+        return answer
+
+
+def _headers_only(answer: Iterable[bytes]) -> Iterable[bytes]:
+    """No body, as HEAD wants it: gunicorn would drop it, and log a warning each time."""
+    close = getattr(answer, "close", None)
+    if close is not None:
+        close()
+    return []
 
 
 application = GatewayPaths(get_wsgi_application())

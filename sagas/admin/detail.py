@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from sagas import selectors
 from sagas.admin.sentences import standing
-from sagas.admin.words import IN_DOUBT, STATUSES, Look, event_look, pretty, span
+from sagas.admin.words import IN_DOUBT, Look, event_look, pretty, span, status_look
 from sagas.domain import strictjson
 from sagas.domain.state import CallKind, Effect
 from sagas.models import Saga, SagaEvent, SagaStep
@@ -73,7 +73,7 @@ def page(saga: Saga, now: datetime) -> dict[str, Any]:
     events = list(selectors.saga_events(saga.id).reverse()[:MAX_EVENTS])[::-1]
     return {
         "saga": saga,
-        "look": STATUSES[saga.status],
+        "look": status_look(saga.status),
         "in_doubt": IN_DOUBT if saga.in_doubt else None,
         "standing": standing(saga, now),
         "age": span(now - saga.created_at),
@@ -88,7 +88,7 @@ def _step_row(step: SagaStep) -> StepRow:
     ended = step.started_at and step.ended_at
     return StepRow(
         step=step,
-        look=STATUSES[step.status],
+        look=status_look(step.status),
         in_doubt=IN_DOUBT if step.effect == Effect.IN_DOUBT.value else None,
         took=span(step.ended_at - step.started_at) if ended else "",  # type: ignore[operator]
         output="" if step.output is None else pretty(step.output),
@@ -100,16 +100,17 @@ def _entries(saga: Saga, steps: Iterable[SagaStep], events: list[SagaEvent]) -> 
     compensations = {step.name: step.compensation for step in steps}
     start, run, date = saga.created_at, 1, ""
     for event in events:
-        if event.kind in _STARTS and event.data.get("run", run + 1) > run:
-            start, run = event.at, event.data.get("run", run)
+        begun = _read(event.data, "run", int, None)
+        if event.kind in _STARTS and (begun is None or begun > run):
+            start, run = event.at, begun or run
         today = f"{event.at:%Y-%m-%d}"
         yield _entry(event, today if today != date else "", start, compensations)
         date = today
 
 
 def _entry(event: SagaEvent, date: str, start: datetime, compensations: Mapping[str, str]) -> Entry:
-    data = event.data
-    call, took, retry_at = data.get("call", ""), data.get("duration_ms"), data.get("retry_at")
+    data = event.data if isinstance(event.data, dict) else {"data": event.data}
+    call, took = _read(data, "call", str, ""), _read(data, "duration_ms", (int, float), None)
     compensating = call == CallKind.COMPENSATION.value
     return Entry(
         event=event,
@@ -118,22 +119,31 @@ def _entry(event: SagaEvent, date: str, start: datetime, compensations: Mapping[
         time=f"{event.at:%H:%M:%S}.{event.at.microsecond // 1000:03d}",
         offset=_offset(event.at, start),
         called=compensations.get(event.step, "") if compensating else event.step,
-        attempt=data.get("attempt"),
+        attempt=_read(data, "attempt", int, None),
         duration="" if took is None else f"{took:.0f} ms",
         in_doubt=IN_DOUBT if data.get("in_doubt") else None,
-        why=event.reason or data.get("reason", ""),
-        error=data.get("error", ""),
-        follows=_clock(retry_at),
+        why=event.reason or _read(data, "reason", str, ""),
+        error=_read(data, "error", str, ""),
+        follows=_clock(_read(data, "retry_at", str, "")),
         documents=_documents(data),
     )
+
+
+def _read(data: Any, name: str, kind: type | tuple[type, ...], default: Any) -> Any:
+    """The value, if it is there and of that kind: a page must show rows that nothing can use."""
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, kind) else default
 
 
 def _offset(at: datetime, start: datetime) -> str:
     return f"+{span(at - start)}" if at >= start else span(at - start)
 
 
-def _clock(moment: str | None) -> str:
-    at = parse_datetime(moment) if moment else None
+def _clock(moment: str) -> str:
+    try:
+        at = parse_datetime(moment)
+    except ValueError:
+        return moment
     return f"{at:%H:%M:%S}" if at else ""
 
 

@@ -24,9 +24,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 from unfold.admin import ModelAdmin
 
-from sagas import services
+from sagas import paths, services  # noqa: F401 - paths registers <saga_id:…>
 from sagas.admin import detail, operations
 from sagas.admin.filters import TypeFilter
+from sagas.admin.wary import Wary
 from sagas.admin.words import IN_DOUBT, STATUSES, Look, span
 from sagas.domain.state import Direction, Operation
 from sagas.models import Saga
@@ -41,7 +42,7 @@ def label(*looks: Look) -> SafeString:
 
 
 @admin.register(Saga)
-class SagaAdmin(ModelAdmin):
+class SagaAdmin(Wary, ModelAdmin):  # type: ignore[misc]
     """Sagas are read here, and operated through the services; nothing is editable by hand."""
 
     list_display = ("short_id", "type", "state", "going", "age", "follows", "why")
@@ -129,7 +130,7 @@ class SagaAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = [
             path(
-                f"<uuid:saga_id>/{operation.value}/",
+                f"<saga_id:saga_id>/{operation.value}/",
                 self.admin_site.admin_view(self.operate),
                 {"operation": operation},
                 name=f"sagas_saga_{operation.value}",

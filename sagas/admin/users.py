@@ -9,6 +9,8 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from sagas.admin.wary import Wary
+
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
@@ -17,7 +19,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(Wary, BaseUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Users, with unfold's forms."""
 
     form = UserChangeForm
@@ -26,5 +28,5 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(Wary, BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Groups: named sets of permissions."""

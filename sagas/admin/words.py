@@ -84,6 +84,11 @@ def event_look(kind: str, call: str) -> Look:
     return EVENTS.get((kind, call)) or Look(kind.replace("_", " "), "help")
 
 
+def status_look(status: str) -> Look:
+    """How a status is shown; one that this version does not know keeps its name."""
+    return STATUSES.get(status) or Look(status, "help", "warning")
+
+
 def span(length: timedelta) -> str:
     """A length of time, to about two figures: 340 ms, 4.2 s, 3 min 5 s, 2 h 10 min, 4 d 3 h."""
     seconds = length.total_seconds()

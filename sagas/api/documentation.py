@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from django.urls import get_script_prefix
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -53,9 +54,9 @@ def _header(
 
 _KEY = _header(
     "Idempotency-Key",
-    "1 to 255 visible ASCII characters. A repeated request with the same key and body gives the "
-    "first saga again; another body under the same key is refused.",
-    {**_TEXT, "pattern": "^[!-~]{1,255}$"},
+    "1 to 255 visible ASCII characters, without a comma. A repeated request with the same key and "
+    "body gives the first saga again; another body under the same key is refused.",
+    {**_TEXT, "pattern": "^[!-+\\--~]{1,255}$"},
 )
 _REPLAYED = _header(
     "Idempotency-Replayed", "`true` when an earlier request made the saga.", _TEXT, [201]
@@ -70,6 +71,8 @@ _APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, 
 _RETRY_AFTER = _header(
     "Retry-After", "Seconds to wait before asking again.", {"type": "integer"}, [503]
 )
+
+_ID = OpenApiParameter("saga_id", OpenApiTypes.UUID, "path")
 
 Responses = dict[Any, OpenApiResponse]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -122,6 +125,17 @@ def _sagas(operation_id: str, *headers: Any, responses: Responses, **more: Any) 
     )
 
 
+class _StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says of a body that refuses fields which it does not know that it does."""
+
+    target_class = "executors.fields.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False}
+
+
 create = _sagas(
     "create_saga",
     _KEY,
@@ -155,10 +169,11 @@ listing = _sagas(
     },
 )
 retrieve = _sagas(
-    "get_saga", responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND}
+    "get_saga", _ID, responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND}
 )
 events = _sagas(
     "list_saga_events",
+    _ID,
     responses={**_ok(200, EventSerializer(many=True), "All events."), **_NOT_FOUND},
 )
 
@@ -167,6 +182,7 @@ def operation(name: str) -> Documented:
     """Documents execute, compensate or retry."""
     return _sagas(
         f"{name}_saga",
+        _ID,
         _PREFER,
         _APPLIED,
         request=OperationSerializer,

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from executors.fields import StrictSerializer
+from executors.fields import StrictSerializer, Text, Whole
 from sagas.api.serializers import SAGA_STATUSES, SagaSummarySerializer
 from sagas.models import Saga
 from sagas.selectors import id_or_start
@@ -29,27 +29,30 @@ class StatusField(serializers.ChoiceField):
     """A saga's status; the document names the values once."""
 
 
+@extend_schema_field(
+    {"type": "string", "maxLength": 100, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+)
+class Words(Text):
+    """What is looked for: not nothing, nor only white space."""
+
+
 class ListQuery(StrictSerializer):
     """The query parameters of the list."""
 
     status = StatusField(choices=SAGA_STATUSES, required=False, help_text="Sagas in it.")
-    type = serializers.CharField(max_length=100, required=False, help_text="Sagas of it.")
+    type = Words(max_length=100, required=False, help_text="Sagas of it.")
     created_after = serializers.DateTimeField(
         required=False, help_text="Sagas created then or later."
     )
     created_before = serializers.DateTimeField(required=False, help_text="Sagas created earlier.")
-    search = serializers.CharField(
+    search = Words(
         max_length=100,
         required=False,
         help_text="A saga's id, or the start of a type, a current step or a reason.",
     )
     ordering = serializers.ChoiceField(choices=_ORDERS, default="-created_at")
-    limit = serializers.IntegerField(
-        min_value=1, max_value=MAX_LIMIT, default=50, help_text="Sagas on the page."
-    )
-    offset = serializers.IntegerField(
-        min_value=0, max_value=MAX_OFFSET, default=0, help_text="Sagas before the page."
-    )
+    limit = Whole(min_value=1, max_value=MAX_LIMIT, default=50, help_text="Sagas on the page.")
+    offset = Whole(min_value=0, max_value=MAX_OFFSET, default=0, help_text="Sagas before the page.")
 
 
 @extend_schema_serializer(many=False)

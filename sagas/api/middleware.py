@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
 from structlog.contextvars import bound_contextvars
 
 from sagas.api import problems
@@ -54,6 +54,8 @@ class ProblemMiddleware:
         """The answer to an exception of a view that DRF did not see."""
         if isinstance(error, RequestDataTooBig):
             return problems.response(413, "The body is too large.")
+        if isinstance(error, UnreadablePostError):
+            return problems.response(400, "The body did not arrive.")
         if isinstance(error, OperationalError | InterfaceError):
             answer = problems.response(503, "The database is away.")
             answer["Retry-After"] = problems.RETRY_AFTER

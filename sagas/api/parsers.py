@@ -33,17 +33,26 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The value of the body. Raises ParseError or TooLarge."""
-        headers = (parser_context or {})["request"].headers
-        if headers.get("Content-Encoding", "identity") != "identity":
+        request = (parser_context or {})["request"]
+        encoding = request.headers.get("Content-Encoding", "")
+        if encoding.strip().lower() not in ("", "identity"):
             raise UnsupportedMediaType("", "The body must not be compressed.")
-        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise TooLarge
+        body = _read(stream, int(request.META.get("CONTENT_LENGTH") or 0))
         try:
             return strictjson.loads(body, exact=True)
         except ValueError as error:
             raise ParseError(f"The body is not usable JSON: {error}.") from error
+
+
+def _read(stream: IO[Any], length: int) -> bytes:
+    """The whole body, or none of it."""
+    if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise TooLarge  # before it is waited for
+    body: bytes = stream.read(length)
+    if len(body) < length:
+        # What came may be JSON all the same, but it is not what the client meant to say.
+        raise ParseError("The body ended before its Content-Length.")
+    return body
 
 
 class CurlJSONParser(StrictJSONParser):

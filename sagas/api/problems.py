@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
@@ -78,6 +78,8 @@ def _problem(error: Exception) -> Problem | None:
             logger.error("database away: %s", error)
             detail = "The database is away; nothing is known to have changed."
             return 503, detail, {}, {"Retry-After": RETRY_AFTER}
+        case UnreadablePostError():
+            return 400, "The body did not arrive.", {}, {}
         case exceptions.ValidationError():
             return 400, "The request is not valid.", {"errors": _errors(error.detail)}, {}
         case exceptions.APIException():
@@ -98,8 +100,10 @@ def _api_problem(error: exceptions.APIException) -> Problem:
     return error.status_code, str(error.detail), {}, headers
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 400."""
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's 400; a page for people in the console."""
+    if _in_console(request):
+        return defaults.bad_request(request, exception)
     return response(400, "The request could not be understood.")
 
 

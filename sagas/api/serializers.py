@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from executors.fields import StrictSerializer
+from executors.fields import Flag, StrictSerializer, Text
 from sagas import services
 from sagas.domain.state import Direction, Effect, Operation, SagaStatus, StepStatus
 from sagas.models import Saga, SagaEvent, SagaStep
@@ -62,16 +62,19 @@ class _RowSerializer(serializers.ModelSerializer[Any]):
 class CreateSagaSerializer(StrictSerializer):
     """A saga to be created."""
 
-    type = serializers.CharField(max_length=100, help_text="The name of a saga type.")
+    type = Text(max_length=100, help_text="The name of a saga type.")
     data = JSONObject(help_text="What this saga type asks for.")  # type: ignore[assignment]
-    execute = serializers.BooleanField(default=False, help_text="Start it at once.")
+    execute = Flag(default=False, help_text="Start it at once.")
 
 
 class OperationSerializer(StrictSerializer):
     """Why an operation is asked for."""
 
-    reason = serializers.CharField(
-        max_length=1000, default="", allow_blank=True, help_text="Kept in the saga's history."
+    reason = Text(
+        max_length=1000,
+        default="",
+        allow_blank=True,
+        help_text="Kept in the saga's history; U+0000 cannot be.",
     )
 
 

@@ -3,10 +3,11 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from sagas import paths  # noqa: F401 - registers <saga_id:…>
 from sagas.api import health
 from sagas.api.views import SagaViewSet
 
-_SAGA = "api/v1/sagas/<uuid:saga_id>"
+_SAGA = "api/v1/sagas/<saga_id:saga_id>"
 
 urlpatterns = [
     path("api/v1/sagas", SagaViewSet.as_view({"get": "list", "post": "create"}), name="saga-list"),

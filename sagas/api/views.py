@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.cache import cache
+from django.http import QueryDict
 from django.urls import reverse
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -29,7 +30,8 @@ from sagas.domain.state import Operation
 from sagas.models import Saga
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,4})\"?(?:$|[,;\s])", re.IGNORECASE)
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+# No comma: servers join a header that is sent twice with one, and two keys are none.
+_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}")
 
 
 class SagaViewSet(ViewSet):
@@ -65,7 +67,7 @@ class SagaViewSet(ViewSet):
     @documentation.listing
     def list(self, request: Request) -> Response:
         """The sagas that match, newest first unless asked otherwise."""
-        query = ListQuery(data=request.query_params.dict())
+        query = ListQuery(data=_once(request.query_params))
         query.is_valid(raise_exception=True)
         limit, offset = query.validated_data["limit"], query.validated_data["offset"]
         sagas = matching(query.validated_data)
@@ -156,8 +158,18 @@ def _wait(request: Request) -> int:
     return min(int(found[1]), settings.SAGA_MAX_WAIT) if found else 0
 
 
+def _once(parameters: QueryDict) -> dict[str, str]:
+    """Each parameter's value. Raises ValidationError for one that has several."""
+    twice = [name for name, values in parameters.lists() if len(values) > 1]
+    if twice:
+        raise ValidationError({name[:100]: ["It may be given once."] for name in twice[:20]})
+    return {name: values[0] for name, values in parameters.lists()}
+
+
 def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
-        raise ValidationError({"Idempotency-Key": ["It has 1 to 255 visible ASCII characters."]})
+        raise ValidationError(
+            {"Idempotency-Key": ["It has 1 to 255 visible ASCII characters and no comma."]}
+        )
     return key

@@ -46,6 +46,8 @@ class Service:
         self.shop = Shop(folder / "shop", ports={"inventory": 0, "payment": 0, "sales": 0})
         self.processes: list[subprocess.Popen[bytes]] = []
         self.port = port
+        self.log: Path | None = None
+        """Where the processes' output goes; None: where that of the tests goes."""
 
     def __enter__(self) -> Self:
         self.postgres, self.redis = start_postgres(), start_redis()
@@ -65,12 +67,17 @@ class Service:
 
     def run(self, *command: str, **env: str) -> subprocess.Popen[bytes]:
         """Start `manage.py` with a command, in a process group of its own."""
+        output = self.log.open("ab") if self.log else None
         process = subprocess.Popen(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
             start_new_session=True,
+            stdout=output,
+            stderr=output,
             env=self._environment(**env),
         )
+        if output:
+            output.close()  # the process has its own
         self.processes.append(process)
         return process
 

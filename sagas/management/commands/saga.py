@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import getpass
 import json
+from argparse import ArgumentTypeError
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from executors.registry import registry
 from sagas import selectors, services
 from sagas.domain.state import Operation, SagaStatus
 from sagas.models import Saga
+from sagas.text import one_line
+
+_MOST = 10_000
+_LONGEST_REASON = 1000
+
+
+def _text(text: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ArgumentTypeError("it has bytes that are no UTF-8")  # so Python hands them on
+    return text
+
+
+def _reason(text: str) -> str:
+    if len(text) > _LONGEST_REASON:
+        raise ArgumentTypeError(f"it has more than {_LONGEST_REASON} characters")
+    return _text(text)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST):
+        raise ArgumentTypeError(f"it is a number from 1 to {_MOST}")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -24,15 +48,17 @@ class Command(BaseCommand):
         what = parser.add_subparsers(dest="what", required=True)
         listing = what.add_parser("list", help="the newest sagas")
         listing.add_argument("--status", choices=[status.value for status in SagaStatus])
-        listing.add_argument("--type")
-        listing.add_argument("--limit", type=int, default=20)
+        listing.add_argument("--type", type=_text)
+        listing.add_argument("--limit", type=_limit, default=20)
         show = what.add_parser("show", help="one saga with its steps and history")
         show.add_argument("id", type=UUID)
         what.add_parser("types", help="the saga types that this code knows, with their steps")
         for operation in Operation:
             command = what.add_parser(operation.value, help=f"{operation.value} a saga")
             command.add_argument("id", type=UUID)
-            command.add_argument("--reason", default="", help="why; kept in the history")
+            command.add_argument(
+                "--reason", type=_reason, default="", help="why; kept in the history"
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -47,6 +73,9 @@ class Command(BaseCommand):
                     self._operate(Operation(operation), options)
         except services.SagaNotFound as error:
             raise CommandError(f"there is no saga {error}") from error
+        except DatabaseError as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(f"the database does not answer: {reason}") from error
 
     def _list(self, options: dict[str, Any]) -> None:
         sagas = Saga.objects.order_by("-id")
@@ -60,7 +89,8 @@ class Command(BaseCommand):
         doubt = " in doubt" if saga.in_doubt else ""
         where = saga.current_step or "-"
         why = saga.waiting or saga.reason
-        return f"{saga.id}  {saga.status:<12}{doubt} {saga.type} at {where}  {why}".rstrip()
+        line = f"{saga.id}  {saga.status:<12}{doubt} {saga.type} at {where}  {why}"
+        return one_line(line).rstrip()
 
     def _show(self, saga_id: UUID) -> None:
         saga = services.get_saga(saga_id)
@@ -71,12 +101,13 @@ class Command(BaseCommand):
             tries = f"{step.attempts}+{step.compensation_attempts} attempts"
             self.stdout.write(f"  {step.position} {step.name:<24} {step.status:<12} {tries}")
             if step.error:
-                self.stdout.write(f"      {step.error}")
+                self.stdout.write(f"      {one_line(step.error)}")
         for event in selectors.saga_events(saga_id):
-            about = f"{event.step} {event.data.get('call', '')}".strip()
-            why = event.reason or event.data.get("error") or event.data.get("reason") or ""
+            data = event.data if isinstance(event.data, dict) else {}
+            about = f"{event.step} {data.get('call', '')}".strip()
+            why = event.reason or data.get("error") or data.get("reason") or ""
             line = f"  {event.seq:>3} {event.at:%H:%M:%S.%f} {event.kind:<22} {about:<32}"
-            self.stdout.write(f"{line} {event.actor} {why}".rstrip())
+            self.stdout.write(one_line(f"{line} {event.actor} {why}").rstrip())
 
     def _types(self) -> None:
         for executor in registry.all():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from sagas import seeding, services
 
@@ -15,6 +16,11 @@ class Command(BaseCommand):
     help = "Make example sagas in every state, for both types; what is there stays as it is."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name, saga_id in seeding.seed():
+        try:
+            made = seeding.seed()
+        except DatabaseError as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(f"the database does not answer: {reason}") from error
+        for name, saga_id in made:
             status = services.get_saga(saga_id).status
             self.stdout.write(f"{saga_id}  {status:<12} {name}")
