@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +17,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.acceptance.service import PURCHASE, Service, eventually
+from tests.acceptance.service import PURCHASE, ROOT, Service, eventually
 from tests.input.guard import BODY, Guard
 from tests.input.people import log_in, token
 from tests.input.wire import SAGAS, request
@@ -193,3 +195,35 @@ def test_what_clients_send_forges_no_line(guard: Guard) -> None:
     for line in said.splitlines():
         assert json.loads(line)["message"] != "forged"
     assert "compensation triggered" in said
+
+
+LOGGING = """
+import logging, sys
+from sagaproject import logs
+logs.configure({"level": "info", "format": sys.argv[1]})
+log, evil = logging.getLogger("sagas"), sys.argv[2]
+log.warning("lost: %s", evil, extra={"error": evil, "short": evil.split()[-1]})
+try:
+    raise ValueError(evil)
+except ValueError:
+    log.exception("went wrong")
+"""
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_no_message_nor_error_forges_a_line(style: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", LOGGING, style, FORGED],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stderr
+    lines = said.rstrip("\n").split("\n")
+    begun = [line for line in lines if not line.startswith("    ")]
+    assert len(begun) == 2, said
+    assert said.count("forged") >= 6
+    for line in lines:
+        assert line.isprintable(), line
+    if style == "json":
+        assert [json.loads(line)["message"][:5] for line in lines] == ["lost:", "went "]

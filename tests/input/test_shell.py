@@ -41,10 +41,11 @@ ODD: list[tuple[list[str], str]] = [
 # One start of Python and Django for all: each command runs in a child of its own.
 FORKS = """
 import json, os, sys
-import django, manage
+import django, django.core.management, manage
 os.environ["DJANGO_SETTINGS_MODULE"] = "sagaproject.settings"
 os.environ |= {"LOG_LEVEL": "warning", "LOG_FORMAT": "text"}
 django.setup()
+django.core.management.call_command("check", stdout=sys.stderr)  # imports what each would
 for number, arguments in enumerate(json.loads(sys.argv[1])):
     child = os.fork()
     if child == 0:
@@ -82,7 +83,7 @@ def run(guard: Guard, folder: Path, *commands: list[str]) -> list[Told]:
         [sys.executable, "-c", FORKS, json.dumps(commands), str(folder)],
         env=environment(guard),
         check=True,
-        stdout=subprocess.PIPE,
+        capture_output=True,
     ).stdout.split()
     return [
         Told(
