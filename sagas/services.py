@@ -24,9 +24,6 @@ from sagas.engine.engine import Busy
 from sagas.engine.writer import UnknownDefinition
 from sagas.models import Saga
 
-_UNREADABLE = (ValueError, TypeError, KeyError)
-"""What reading rows raises that this version of the code does not understand."""
-
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 
 
@@ -154,16 +151,17 @@ def get_saga(saga_id: UUID) -> Saga:
 def allowed(saga: Saga) -> list[str]:
     """The operations that are allowed on the saga now, in order.
 
-    None without its code, and none if that cannot make sense of the saga's rows.
+    None without the code of its steps, and none if its rows cannot be read.
     """
-    executor = registry.find(saga.type, saga.definition_version)
-    if executor is None:
+    executor, rows = registry.find(saga.type, saga.definition_version), list(saga.steps.all())
+    names = [(row.name, row.compensation) for row in rows]
+    if executor is None or names != [(s.name, s.compensation) for s in executor.definition.steps]:
         return []
     try:
-        state = store.saga_state(saga, list(saga.steps.all()))
-        return sorted(op.value for op in allowed_operations(executor.definition, state))
-    except _UNREADABLE:
+        state = store.saga_state(saga, rows)
+    except store.Unreadable:
         return []
+    return sorted(op.value for op in allowed_operations(executor.definition, state))
 
 
 def drive(saga_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -196,23 +194,10 @@ def _command(saga_id: UUID, trigger: tr.Trigger, actor: str, reason: str) -> Sag
         runtime.engine().command(saga_id, trigger, actor=actor, reason=reason)
     except Saga.DoesNotExist:
         raise SagaNotFound(str(saga_id)) from None
-    except (Illegal, Busy, UnknownDefinition) as error:
+    except (Illegal, Busy, UnknownDefinition, store.Unreadable) as error:
         saga = get_saga(saga_id)
         raise NotAllowed(str(error), saga.status, allowed(saga)) from error
-    except _UNREADABLE as error:
-        saga = get_saga(saga_id)
-        if _readable(saga):
-            raise  # a bug, and not the rows' fault
-        raise NotAllowed("its rows cannot be read", saga.status, []) from error
     return get_saga(saga_id)
-
-
-def _readable(saga: Saga) -> bool:
-    try:
-        store.saga_state(saga, list(saga.steps.all()))
-    except _UNREADABLE:
-        return False
-    return True
 
 
 def _by_key(key: str, digest: str) -> Saga | None:

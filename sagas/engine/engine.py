@@ -70,7 +70,7 @@ class Engine(Writer):
     def command(self, saga_id: UUID, trigger: tr.Trigger, *, actor: str, reason: str) -> None:
         """Apply a person's operation.
 
-        Raises Illegal, Saga.DoesNotExist, UnknownDefinition or Busy.
+        Raises Illegal, Saga.DoesNotExist, UnknownDefinition, Unreadable or Busy.
         """
         for _ in range(_COMMAND_TRIES):
             loaded = store.load(saga_id)
@@ -91,8 +91,8 @@ class Engine(Writer):
             loaded = store.load(saga_id)
         except Saga.DoesNotExist:
             return  # purged since the message was sent
-        except (ValueError, TypeError, KeyError) as error:
-            logger.exception("saga %s cannot be read", saga_id)
+        except store.Unreadable as error:
+            logger.error("saga %s: %s", saga_id, error)
             store.claim_unreadable(saga_id, str(error), owner=self.owner, lease=self.lease)
             return
         try:

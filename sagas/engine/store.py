@@ -38,6 +38,10 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 """The errors of a database that is away, or (InternalError) became a read-only replica."""
 
 
+class Unreadable(Exception):
+    """A saga's rows hold no state; says why."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
     """A saga as it was read, with the database's time of the read."""
@@ -60,7 +64,7 @@ class Loaded:
 
 
 def load(saga_id: UUID) -> Loaded:
-    """Read a saga. Raises Saga.DoesNotExist, or ValueError if a row cannot be understood."""
+    """Read a saga. Raises Saga.DoesNotExist or Unreadable."""
     row = (
         Saga.objects.annotate(db_now=Now())
         .prefetch_related("steps")
@@ -82,11 +86,16 @@ def load(saga_id: UUID) -> Loaded:
 
 
 def saga_state(row: Saga, steps: Sequence[SagaStep]) -> SagaState:
-    """The state that the rows hold. Raises ValueError if they hold none."""
+    """The state that the rows hold. Raises Unreadable if they hold none."""
+    try:
+        known = tuple(_step_state(step) for step in steps)
+        status, direction = SagaStatus(row.status), Direction(row.direction)
+    except ValueError as error:
+        raise Unreadable(f"its rows cannot be read: {error}") from error
     return SagaState(
-        steps=tuple(_step_state(step) for step in steps),
-        status=SagaStatus(row.status),
-        direction=Direction(row.direction),
+        steps=known,
+        status=status,
+        direction=direction,
         run=row.run,
         seq=row.seq,
         epoch=row.epoch,
@@ -171,7 +180,7 @@ def claim_unreadable(saga_id: UUID, why: str, *, owner: str, lease: timedelta) -
     before = SagaState(seq=row.seq, epoch=row.epoch, crashes=row.crashes)
     events: list[Event] = [Claimed(owner=owner, until=now + lease)]
     if row.crashes >= MAX_CRASHES:
-        events.append(SagaFailed(reason=f"its rows cannot be read: {why}"))
+        events.append(SagaFailed(reason=why))
     after = replay(events, before)
     columns = {
         name: getattr(after, name)

@@ -81,8 +81,8 @@ def _history(row: Saga, steps: Sequence[SagaStep], facts: Iterable[Fact]) -> His
     state, why = None, ""
     try:
         state = store.saga_state(row, steps)
-    except (ValueError, TypeError, KeyError) as error:
-        why = f"its rows cannot be read: {error}"
+    except store.Unreadable as error:
+        why = str(error)
     executor = registry.find(row.type, row.definition_version)
     known = {step.name: step.participant for step in executor.steps} if executor else {}
     stored = {"its row": _columns(row)} | {f"step {step.name}": _columns(step) for step in steps}
