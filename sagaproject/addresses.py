@@ -90,16 +90,21 @@ def _postgresql(
     # A thread that finds no connection waits; better room for each thread and the sweeper.
     size = env.whole("DB_POOL_SIZE", 16, least=2, most=1000)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "sagaproject.postgresql",
         "NAME": name,
         **{key.upper(): parts[key] for key in _DB_KEYS},
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            "connect_timeout": 5,
+            "connect_timeout": 3,
+            # A host that vanished without a word is noticed within seconds, not hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
             **options,
-            # Left alone, the pool tries again ever more rarely, and after a long outage not for
-            # minutes; having given up soon, it tries at the next request.
-            "pool": {"min_size": 1, "max_size": size, "timeout": 5, "reconnect_timeout": 2},
+            # The time-out is for a pool whose connections are all in use; that the database
+            # cannot be reached is told at once.
+            "pool": {"min_size": 1, "max_size": size, "timeout": 5},
         },
     }
 

@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from prometheus_client.multiprocess import mark_process_dead
 
+from sagaproject.postgresql.pool import answer_within
+
 workers = settings.SAGA_API_PROCESSES
 worker_class = "gthread"
 threads = settings.SAGA_API_THREADS
@@ -20,6 +22,11 @@ keepalive = 30
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
+
+
+def post_worker_init(worker: Any) -> None:
+    """No request waits for a database that hangs."""
+    answer_within(settings.DB_ANSWER_TIMEOUT)
 
 
 def when_ready(server: Any) -> None:

@@ -56,6 +56,8 @@ def _route(level: str, shared: list[Any], render: list[Any]) -> None:
             "loggers": {
                 "django.request": {"level": "ERROR"},
                 "dramatiq": {"level": "WARNING"},
+                # Whoever wanted the connection is told, and says so.
+                "psycopg.pool": {"level": "ERROR"},
             },
         }
     )

@@ -81,6 +81,7 @@ TEMPLATES = [
 
 DATABASES = {"default": addresses.database(_env, STATE_DIR)}
 _postgresql = "postgresql" in DATABASES["default"]["ENGINE"]
+DB_ANSWER_TIMEOUT = _env.number("DB_ANSWER_TIMEOUT_MS", 10_000, least=100) / 1000
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = addresses.redis_url(_env)

@@ -18,6 +18,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  needs Django's settings
 from dramatiq import Worker  # noqa: E402
 
+from sagaproject.postgresql.pool import answer_within  # noqa: E402
 from sagas.actors import drive_saga  # noqa: E402
 from sagas.broker import broker  # noqa: E402
 
@@ -31,6 +32,7 @@ _IDLE_MS = 100
 
 def main() -> None:
     """Work until SIGTERM or SIGINT; then finish the calls in flight and hand their sagas back."""
+    answer_within(settings.DB_ANSWER_TIMEOUT)
     told, parent = Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
