@@ -21,6 +21,7 @@ from sagas.domain.rules import Illegal, allowed_operations
 from sagas.domain.state import ENDED, Operation, SagaStatus
 from sagas.engine import store
 from sagas.engine.engine import Busy, UnknownDefinition
+from sagas.engine.whole import whole
 from sagas.models import Saga
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
@@ -94,8 +95,10 @@ def create_saga(
         created_at=now,
     )
     try:
-        runtime.engine().create(
-            saga, executor.definition, execute=execute, actor=actor, reason=reason
+        whole(
+            lambda: runtime.engine().create(
+                saga, executor.definition, execute=execute, actor=actor, reason=reason
+            )
         )
     except IntegrityError:
         first = None if idempotency_key is None else _by_key(idempotency_key, digest)
@@ -183,7 +186,7 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
 
 def _command(saga_id: UUID, trigger: tr.Trigger, actor: str, reason: str) -> Saga:
     try:
-        runtime.engine().command(saga_id, trigger, actor=actor, reason=reason)
+        whole(lambda: runtime.engine().command(saga_id, trigger, actor=actor, reason=reason))
     except Saga.DoesNotExist:
         raise SagaNotFound(str(saga_id)) from None
     except (Illegal, Busy, UnknownDefinition) as error:

@@ -14,6 +14,7 @@ from executors.participants import participants
 from executors.registry import registry
 from sagas import runtime
 from sagas.broker import broker
+from sagas.engine.away import cache_away
 from shop import Shop
 
 QUICK = {
@@ -49,4 +50,5 @@ def _begin_anew() -> None:
     participants.cache_clear()
     runtime.engine.cache_clear()
     registry.load()
+    cache_away.forget()
     cache.clear()
