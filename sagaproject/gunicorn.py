@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from sagaproject.postgresql.pool import answer_within
 
 workers = settings.SAGA_API_PROCESSES
-worker_class = "gthread"
+worker_class = "sagaproject.api_worker.ApiWorker"
 threads = settings.SAGA_API_THREADS
 # Loaded once, before the fork, so that the processes share its memory.
 preload_app = True

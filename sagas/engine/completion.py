@@ -20,7 +20,7 @@ from sagas.engine.away import cache_away
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY = 2.0
-"""Seconds after which a waiter looks for itself, should the message be lost."""
+"""Seconds after which a waiter looks for itself: the message may be lost, the process ending."""
 
 
 class Completion(Protocol):
