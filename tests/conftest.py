@@ -24,6 +24,12 @@ QUICK = {
 }
 
 
+@pytest.fixture(autouse=True)
+def cache_is_well() -> None:
+    """An earlier test may have found it away just now."""
+    cache_away.forget()
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     """The participants, in this process, which the executors call; retries wait next to nothing."""
@@ -50,5 +56,4 @@ def _begin_anew() -> None:
     participants.cache_clear()
     runtime.engine.cache_clear()
     registry.load()
-    cache_away.forget()
     cache.clear()

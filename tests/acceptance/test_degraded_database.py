@@ -58,6 +58,8 @@ def read_only(service: Service) -> None:
     service.sql("alter system set default_transaction_read_only = on")
     service.sql("select pg_reload_conf()")
     time.sleep(AWAY)
+    assert service.health()["database"] == "read_only"
+    assert service.get("?limit=1")["results"], "what is there may be read"
     service.sql("alter system reset all")
     service.sql("select pg_reload_conf()")
 

@@ -50,9 +50,7 @@ def paying(service: Service, ids: list[str]) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGINT], [signal.SIGHUP]]
-)
+@pytest.mark.parametrize("signals", [[signal.SIGTERM] * 2, [signal.SIGINT, signal.SIGHUP]])
 def test_sagas_in_flight_are_handed_back(service: Service, signals: list[signal.Signals]) -> None:
     worker = service.start_worker()
     # Answered one after the other: each of the threads is waited for.
@@ -65,12 +63,10 @@ def test_sagas_in_flight_are_handed_back(service: Service, signals: list[signal.
         service.fault("payment", step="process_payment", **how)
     ids = [service.create(customer_id=customer + 1) for customer in range(8)]
     paying(service, ids)
-    told = time.monotonic()
     for number in signals:
         worker.send_signal(number)
         time.sleep(0.1)
     assert worker.wait(LEASE + 5) == 0
-    print(signals, "worker gone after", round(time.monotonic() - told, 2))
     assert [service.kinds(i)[-1] for i in ids] == ["handed_back"] * 8
     service.start_worker()
     for saga_id in ids:
@@ -88,16 +84,14 @@ def test_a_grace_that_is_too_short_costs_an_attempt_and_no_more(service: Service
     worker.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     service.kill(worker)
-    began = time.monotonic()
     for saga_id in ids:
         service.ends(saga_id, "completed")
-    print("killed in its grace: done after", round(time.monotonic() - began, 2))
     assert "attempt_interrupted" in service.kinds(ids[0])
     assert broken_promises(service.ledger(), dict.fromkeys(ids, "completed")) == []
     assert successor.poll() is None
 
 
-@pytest.mark.parametrize("parts", [("postgres",), ("redis",), ("redis", "postgres")])
+@pytest.mark.parametrize("parts", [("postgres",), ("redis", "postgres")])
 def test_a_worker_ends_although_servers_are_away(service: Service, parts: tuple[str, ...]) -> None:
     worker = service.start_worker()
     service.ends(service.create(), "completed")
@@ -112,7 +106,6 @@ def test_a_worker_ends_although_servers_are_away(service: Service, parts: tuple[
     worker.send_signal(signal.SIGTERM)
     try:
         code = worker.wait(30)
-        print(parts, "away: worker gone after", round(time.monotonic() - told, 2))
     finally:
         for part in parts:
             getattr(service, part).start()
@@ -162,7 +155,6 @@ def test_clients_that_wait_are_answered_when_the_api_is_told_to_stop(
         api.send_signal(number)
         answers = [wait.result() for wait in waits]
         took = time.monotonic() - asked
-    print("waiting clients answered after", round(took - 1, 2))
     assert [answer.status_code for answer in answers] == [202] * 3
     assert took < 8
     if number is signal.SIGTERM:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from statistics import median
 
 import pytest
 
@@ -67,21 +66,19 @@ def test_what_a_method_does_wrong_is_the_reason(service: Service, kind: str) -> 
 
 
 def test_what_takes_the_worker_along_is_stopped_after_a_few_times(service: Service) -> None:
-    usual = buy(service, 10)
     [supervisor] = service.processes[2:]
     before = children(supervisor.pid)
     poison = {kind: service.create(saga_type=kind) for kind in VANISHING}
-    meanwhile = buy(service, 40)
+    meanwhile = buy(service, 20)
     for kind, saga_id in poison.items():
         service.ends(saga_id, "failed", 60)
-        print(kind, took(service, saga_id))
         saga = service.get(f"/{saga_id}")
         assert "vanished 3 times" in saga["reason"], kind
         assert service.kinds(saga_id).count("attempt_started") == 3
     assert supervisor.poll() is None
     eventually(lambda: len(children(supervisor.pid)) == 2, 20, "both processes run")
     assert children(supervisor.pid) != before, "nothing died"
-    print("usual", median(usual), max(usual), "beside poison", median(meanwhile), max(meanwhile))
+    assert max(meanwhile) < 40
     # Who was in the same process as it died waits for the lease; nobody for all the poison.
     assert max(buy(service, 5)) < 5
 
