@@ -50,7 +50,7 @@ def database(env: Environment, state: Path) -> dict[str, Any]:
         "user": env.text("DB_USERNAME"),
         "password": env.secret("DB_PASSWORD"),
     }
-    return _postgresql(env, env.text("DB_DATABASE"), parts, {})
+    return _postgresql(env.text("DB_DATABASE"), parts, {})
 
 
 def _from_url(env: Environment, url: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _from_url(env: Environment, url: str) -> dict[str, Any]:
             "It looks like postgresql://user:password@host:5432/name; in a password, "
             "characters such as / ? # @ are written as %2F %3F %23 %40.",
         )
-        return _postgresql(env, name, dict.fromkeys(_DB_KEYS, ""), {})
+        return _postgresql(name, dict.fromkeys(_DB_KEYS, ""), {})
     parts = {
         "host": unquote(parsed.hostname or ""),
         "port": str(parsed.port or ""),
@@ -81,25 +81,26 @@ def _from_url(env: Environment, url: str) -> dict[str, Any]:
         "password": unquote(parsed.password or ""),
     }
     parts |= {key: options.pop(key) for key in _DB_KEYS if key in options}
-    return _postgresql(env, name, parts, options)
+    return _postgresql(name, parts, options)
 
 
-def _postgresql(
-    env: Environment, name: str, parts: dict[str, str], options: dict[str, str]
-) -> dict[str, Any]:
-    # A thread that finds no connection waits; better room for each thread and the sweeper.
-    size = env.whole("DB_POOL_SIZE", 16, least=2, most=1000)
+def _postgresql(name: str, parts: dict[str, str], options: dict[str, str]) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,
         **{key.upper(): parts[key] for key in _DB_KEYS},
+        # Each thread keeps its connection. With a pool, whoever asks for one waits for the
+        # pool's time-out while the database is away, instead of being told at once.
+        "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            "connect_timeout": 5,
+            "connect_timeout": 3,
+            # A host that vanished without a word is noticed within seconds, not hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
             **options,
-            # Left alone, the pool tries again ever more rarely, and after a long outage not for
-            # minutes; having given up soon, it tries at the next request.
-            "pool": {"min_size": 1, "max_size": size, "timeout": 5, "reconnect_timeout": 2},
         },
     }
 

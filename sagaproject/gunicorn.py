@@ -23,7 +23,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 
 
 workers = settings.SAGA_API_PROCESSES
-worker_class = "gthread"
+worker_class = "sagaproject.api_worker.ApiWorker"
 threads = settings.SAGA_API_THREADS
 # Loaded once, before the fork, so that the processes share its memory.
 preload_app = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from threading import Event
 
 import django
@@ -18,7 +19,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  needs Django's settings
 from dramatiq import Worker  # noqa: E402
 
-from sagas.actors import drive_saga  # noqa: E402
+from sagas.actors import drive_saga, stopping  # noqa: E402
 from sagas.broker import broker  # noqa: E402
 
 __all__ = ["broker", "drive_saga"]
@@ -30,19 +31,40 @@ _IDLE_MS = 100
 
 
 def main() -> None:
-    """Work until SIGTERM or SIGINT; then finish the calls in flight and hand their sagas back."""
+    """Work until told to stop; then finish the calls in flight and hand their sagas back."""
     told, parent = Event(), os.getppid()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: told.set())
     worker = Worker(broker, worker_threads=settings.SAGA_WORKER_THREADS, worker_timeout=_IDLE_MS)
     worker.start()
     logger.info("worker started")
     while not told.wait(1.0) and os.getppid() == parent:
         pass  # a supervisor that was killed takes its workers with it, in order
-    # A call in flight ends before its lease does.
-    worker.stop(timeout=round(settings.SAGA_LEASE * 1000))
-    broker.close()
+    _finish(worker)
+    try:
+        worker.stop(timeout=1000)
+        broker.close()
+    except Exception as error:
+        logger.warning("messages could not be given back, the sweepers find theirs: %s", error)
     logger.info("worker stopped")
+    logging.shutdown()
+    # A thread that still waits for a database that is away would keep the process alive. Its
+    # lease has ended, so what it would write is void.
+    os._exit(0)
+
+
+def _finish(worker: Worker) -> None:
+    """Wait until the calls in flight have ended, as they do before their leases.
+
+    Dramatiq counts the time that it waited for one thread against each of the others, and so
+    would leave most of them in the middle of a call.
+    """
+    stopping.set()
+    for thread in worker.workers:
+        thread.stop()
+    until = time.monotonic() + settings.SAGA_LEASE
+    for thread in worker.workers:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 if __name__ == "__main__":

@@ -72,10 +72,12 @@ class Sweeping(dramatiq.Middleware):
         self._sweeper.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        # Calls in flight are finished, and their sagas handed back to the other workers.
+        # Calls in flight are finished, and their sagas handed back to the other workers; who
+        # set this earlier has waited for that already.
+        seconds = 1.0 if stopping.is_set() else settings.SAGA_LEASE
         stopping.set()
         if self._sweeper is not None:
-            self._sweeper.stop()
+            self._sweeper.stop(seconds)
 
 
 def connect() -> None:

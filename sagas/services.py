@@ -21,10 +21,12 @@ from sagas.domain.rules import Illegal, allowed_operations
 from sagas.domain.state import ENDED, Operation, SagaStatus
 from sagas.engine import store
 from sagas.engine.engine import Busy
+from sagas.engine.whole import whole
 from sagas.engine.writer import UnknownDefinition
 from sagas.models import Saga
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
+_stopping = False
 
 
 class UnknownSagaType(Exception):
@@ -95,8 +97,10 @@ def create_saga(
         created_at=now,
     )
     try:
-        runtime.engine().create(
-            saga, executor.definition, execute=execute, actor=actor, reason=reason
+        whole(
+            lambda: runtime.engine().create(
+                saga, executor.definition, execute=execute, actor=actor, reason=reason
+            )
         )
     except IntegrityError:
         first = None if idempotency_key is None else _by_key(idempotency_key, digest)
@@ -175,23 +179,34 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
     No more than half of a process's threads wait at once; beyond that the answer is no at once.
     """
 
-    def ended() -> bool:
+    has_ended = False
+
+    def done() -> bool:
+        nonlocal has_ended
         status = Saga.objects.filter(pk=saga_id).values_list("status", flat=True).first()
         if status is None:
             raise SagaNotFound(str(saga_id))
-        return SagaStatus(status) in ENDED
+        has_ended = SagaStatus(status) in ENDED
+        return has_ended or _stopping
 
     if not _waiting.acquire(blocking=False):
         return False
     try:
-        return runtime.completion().wait(saga_id, seconds, ended)
+        runtime.completion().wait(saga_id, seconds, done)
     finally:
         _waiting.release()
+    return has_ended
+
+
+def stop_waiting() -> None:
+    """Have all who wait for a saga's end answered: this process is about to end."""
+    global _stopping
+    _stopping = True  # and no more: this is called by a signal's handler
 
 
 def _command(saga_id: UUID, trigger: tr.Trigger, actor: str, reason: str) -> Saga:
     try:
-        runtime.engine().command(saga_id, trigger, actor=actor, reason=reason)
+        whole(lambda: runtime.engine().command(saga_id, trigger, actor=actor, reason=reason))
     except Saga.DoesNotExist:
         raise SagaNotFound(str(saga_id)) from None
     except (Illegal, Busy, UnknownDefinition, store.Unreadable) as error:

@@ -14,6 +14,7 @@ from executors.participants import participants
 from executors.registry import registry
 from sagas import runtime
 from sagas.broker import broker
+from sagas.engine.away import cache_away
 from shop import Shop
 
 QUICK = {
@@ -21,6 +22,12 @@ QUICK = {
     "SAGA_CALL_TIMEOUT": 1,
     "SAGA_SWEEP_INTERVAL": 0.1,
 }
+
+
+@pytest.fixture(autouse=True)
+def cache_is_well() -> None:
+    """An earlier test may have found it away just now."""
+    cache_away.forget()
 
 
 @pytest.fixture

@@ -127,6 +127,7 @@ class Postgres(Server):
     end_at_once = signal.SIGQUIT  # a SIGKILL would leave its shared memory behind
     end_in_order = signal.SIGINT  # does not wait for the clients to leave
     database = "saga"
+    max_connections = 200
 
     @property
     def url(self) -> str:
@@ -152,7 +153,7 @@ class Postgres(Server):
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "max_connections": 200,
+            "max_connections": self.max_connections,
             "fsync": "off",  # survives a killed server all the same, only not a power cut
             "full_page_writes": "off",
             "synchronous_commit": "on",

@@ -27,7 +27,7 @@ def live(request: Request) -> Response:
 @api_view(["GET", "HEAD"])
 @authentication_classes([])
 def ready(request: Request) -> Response:
-    """200 while the database answers; a missing cache or broker only slows sagas down."""
+    """200 while the database answers; `database`, `cache` and `broker` say what is amiss."""
     return _readiness()
 
 
@@ -35,7 +35,7 @@ def ready(request: Request) -> Response:
 @api_view(["GET", "HEAD"])
 @authentication_classes([])
 def health(request: Request) -> Response:
-    """200 while the database answers; a missing cache or broker only slows sagas down."""
+    """200 while the database answers; `database`, `cache` and `broker` say what is amiss."""
     return _readiness()
 
 
@@ -51,7 +51,7 @@ def metrics(request: Request) -> HttpResponse:
 
 def _readiness() -> Response:
     parts = {"database": _database(), "cache": _cache(), "broker": _broker()}
-    if parts["database"] != "ok":
+    if parts["database"] == "away":
         return Response({"status": "unavailable", **parts}, status=503)
     degraded = any(state != "ok" for state in parts.values())
     return Response({"status": "degraded" if degraded else "ok", **parts})
@@ -60,11 +60,14 @@ def _readiness() -> Response:
 def _database() -> str:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            if connection.vendor != "postgresql":
+                return "ok"
+            cursor.execute("SHOW transaction_read_only")
+            (read_only,) = cursor.fetchone()
     except Exception:
         connection.close()
         return "away"
-    return "ok"
+    return "read_only" if read_only == "on" else "ok"
 
 
 def _cache() -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
 from structlog.contextvars import bound_contextvars
 
 from sagas.api import problems
+from sagas.engine.away import DATABASE_AWAY
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -56,7 +56,7 @@ class ProblemMiddleware:
             return problems.response(413, "The body is too large.")
         if isinstance(error, UnreadablePostError):
             return problems.response(400, "The body did not arrive.")
-        if isinstance(error, OperationalError | InterfaceError):
+        if isinstance(error, DATABASE_AWAY):
             answer = problems.response(503, "The database is away.")
             answer["Retry-After"] = problems.RETRY_AFTER
             return answer

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions
@@ -74,7 +74,7 @@ def _problem(error: Exception) -> Problem | None:
             return 409, f"Not possible now: {error}.", more, {}
         case PermissionDenied():
             return 403, "You may not do this.", {}, {}
-        case OperationalError() | InterfaceError():
+        case OperationalError() | InterfaceError() | InternalError():
             logger.error("database away: %s", error)
             detail = "The database is away; nothing is known to have changed."
             return 503, detail, {}, {"Retry-After": RETRY_AFTER}

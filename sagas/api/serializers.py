@@ -39,10 +39,14 @@ OPERATIONS = [
 ]
 HEALTH = [
     ("ok", "all is well"),
-    ("degraded", "it serves, but sagas are slower"),
+    ("degraded", "it serves, but not as usual"),
     ("unavailable", "the database is away"),
 ]
-PART_HEALTH = [("ok", "answers"), ("away", "does not answer")]
+PART_HEALTH = [
+    ("ok", "answers"),
+    ("away", "does not answer"),
+    ("read_only", "answers, and refuses every change"),
+]
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

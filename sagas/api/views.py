@@ -27,6 +27,7 @@ from sagas.api.serializers import (
     SagaSerializer,
 )
 from sagas.domain.state import Operation
+from sagas.engine.away import cache_away
 from sagas.models import Saga
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,4})\"?(?:$|[,;\s])", re.IGNORECASE)
@@ -139,18 +140,23 @@ def _cached_document(saga_id: UUID) -> dict[str, Any]:
 
 
 def _from_cache(key: str) -> dict[str, Any] | None:
+    if cache_away:
+        return None  # the database has it
     try:
         found: dict[str, Any] | None = cache.get(key)
     except Exception:
-        return None  # the cache is away: the database has it
+        cache_away.note()
+        return None
     return found
 
 
 def _to_cache(key: str, document: dict[str, Any]) -> None:
+    if cache_away:
+        return
     try:
         cache.set(key, document, timeout=300)
     except Exception:
-        return
+        cache_away.note()
 
 
 def _wait(request: Request) -> int:

@@ -15,10 +15,12 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
+from sagas.engine.away import cache_away
+
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY = 2.0
-"""Seconds after which a waiter looks for itself, should the message be lost."""
+"""Seconds after which a waiter looks for itself: the message may be lost, the process ending."""
 
 
 class Completion(Protocol):
@@ -64,9 +66,12 @@ class RedisCompletion:
 
     def announce(self, saga_id: UUID) -> None:
         """Publish; when Redis is away the waiters find out by themselves."""
+        if cache_away:
+            return
         try:
             self._client().publish(_channel(saga_id), "ended")
         except Exception as error:
+            cache_away.note()
             logger.warning("the end of saga %s was not announced: %s", saga_id, error)
 
     def wait(self, saga_id: UUID, seconds: float, ended: Callable[[], bool]) -> bool:

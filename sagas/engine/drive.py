@@ -17,6 +17,7 @@ from sagas.domain.events import replay
 from sagas.domain.rules import Call, Illegal, call_to_start
 from sagas.domain.state import Json, SagaState
 from sagas.engine import store
+from sagas.engine.away import DATABASE_AWAY
 from sagas.engine.ports import Attempt, Executor, StepCall
 from sagas.engine.writer import Events, Writer
 
@@ -86,7 +87,7 @@ class Drive:
                 if saved is not None:
                     return saved
                 fresh = store.load(work.id)
-            except store.AWAY as error:
+            except DATABASE_AWAY as error:
                 if time.monotonic() > give_up:
                     raise
                 logger.warning("database away, answer kept: %s", error)
@@ -111,7 +112,7 @@ class Drive:
     def _reload(self, work: store.Loaded) -> store.Loaded:
         try:
             return store.load(work.id)
-        except store.AWAY:
+        except DATABASE_AWAY:
             return work  # still away: the next save fails in the same way and waits again
 
     def _with_start(

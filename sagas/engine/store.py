@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, InternalError, OperationalError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from sagas.domain.codec import encode
@@ -33,9 +33,6 @@ from sagas.domain.state import (
     StepStatus,
 )
 from sagas.models import Saga, SagaEvent, SagaStep
-
-AWAY = (OperationalError, InterfaceError, InternalError)
-"""The errors of a database that is away, or (InternalError) became a read-only replica."""
 
 
 class Unreadable(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
@@ -48,10 +49,13 @@ class Sweeper:
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Stop sweeping; a saga that is driven here finishes its call first."""
+        """Stop sweeping; a saga that is driven here finishes its call first, within the time."""
+        until = time.monotonic() + timeout
         self._stop.set()
         self._thread.join(timeout)
-        self.stop_pool()
+        self._pool.shutdown(wait=False)
+        while self._driving and time.monotonic() < until:
+            time.sleep(0.02)
 
     def stop_pool(self) -> None:
         """Wait until nothing is driven here any more."""

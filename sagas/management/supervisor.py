@@ -9,10 +9,11 @@ import sys
 import time
 from threading import Event
 
-_LONG_ENOUGH = 30.0
+_LONG_ENOUGH = 10.0
 """Seconds after which a process counts as having started well."""
 
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 5.0
+"""Seconds; short, as a saga whose code kills its process may do so a few times."""
 
 
 class Supervisor:
@@ -24,7 +25,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Start them, and again whichever dies; 0 when all ended in order after SIGTERM."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self._told.set())
         while not self._told.wait(0.2):
             for slot in self._slots:

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
 import requests
 
 from shop import Shop
@@ -36,11 +38,38 @@ def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None
         time.sleep(0.1)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that have this one as their parent."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
+            if parent == str(pid) and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The process and its children hang meanwhile."""
+    os.kill(pid, signal.SIGSTOP)  # first, so that it makes no more of them
+    stopped = [pid, *children(pid)]
+    for each in stopped[1:]:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in reversed(stopped):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
+
+
 class Service:
     """Everything on ports of its own; a context manager."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **env: str) -> None:
         self.folder = folder
+        self.env = env
         self.url = f"http://127.0.0.1:{port}"
         self.http = requests.Session()
         self.shop = Shop(folder / "shop", ports={"inventory": 0, "payment": 0, "sales": 0})
@@ -90,6 +119,11 @@ class Service:
         assert done.returncode in (0, 1), done.stderr
         return json.loads(done.stdout)
 
+    def broken(self, *ids: str) -> list[str]:
+        """Which promises are broken of these sagas."""
+        found = self.verify("--running")["violations"]
+        return [f"{v['saga']}: {v['text']}" for v in found if v["saga"] in ids]
+
     def _environment(self, **env: str) -> dict[str, str]:
         unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
@@ -104,6 +138,7 @@ class Service:
                 "PORT": str(self.port),
                 "LOG_LEVEL": "error",
                 "SAGA_WORKER_PROCESSES": "1",
+                **self.env,
                 **env,
             }
         )
@@ -130,13 +165,40 @@ class Service:
 
     def ready(self) -> bool:
         try:
-            return self.http.get(f"{self.url}/health/ready", timeout=2).ok
-        except requests.ConnectionError:
+            return self.http.get(f"{self.url}/health/ready", timeout=5).ok
+        except requests.RequestException:
             return False
 
-    def create(self, *, execute: bool = True, **data: Any) -> str:
-        """A new purchase saga; its id."""
-        body = {"type": "purchase_saga", "data": PURCHASE | data, "execute": execute}
+    def health(self) -> dict[str, str]:
+        found: dict[str, str] = self.http.get(f"{self.url}/health/ready", timeout=20).json()
+        return found
+
+    def status(self, saga_id: str) -> str:
+        found: str = self.get(f"/{saga_id}")["status"]
+        return found
+
+    def ends(self, saga_id: str, status: str, seconds: float = 30) -> float:
+        """Wait until the saga has that status; the seconds that it took."""
+        started = time.monotonic()
+        while (saga := self.get(f"/{saga_id}"))["status"] != status:
+            late = time.monotonic() - started > seconds
+            assert not late, f"not {status} within {seconds} s: {saga}"
+            time.sleep(0.1)
+        return time.monotonic() - started
+
+    def kinds(self, saga_id: str) -> list[str]:
+        """The kinds of the saga's events, in order."""
+        return [event["kind"] for event in self.get(f"/{saga_id}/events")]
+
+    def sql(self, statement: str) -> list[Any]:
+        """What the database answers to a statement that is sent past the service."""
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def create(self, *, execute: bool = True, saga_type: str = "purchase_saga", **data: Any) -> str:
+        """A new saga, a purchase unless told otherwise; its id."""
+        body = {"type": saga_type, "data": PURCHASE | data, "execute": execute}
         answer = self.http.post(f"{self.url}/api/v1/sagas", json=body)
         assert answer.status_code == 201, answer.text
         saga_id: str = answer.json()["id"]

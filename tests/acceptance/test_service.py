@@ -6,14 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.service import Service, eventually
+from tests.acceptance.service import Service, children, eventually
 from tests.free_port import free_port
 
 pytestmark = [pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(180)]
@@ -141,17 +140,6 @@ def test_a_process_that_dies_is_started_again_and_takes_no_other_with_it(
     assert service.post(f"{saga_id}/execute", Prefer="wait=30").json()["status"] == "completed"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) == 0
-
-
-def children(pid: int) -> list[int]:
-    """The processes that have this one as their parent."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ended meanwhile
-            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
-            if parent == str(pid) and state != "Z":
-                found.append(int(stat.parent.name))
-    return found
 
 
 def test_a_worker_that_is_told_to_stop_hands_its_saga_back(service: Service) -> None:

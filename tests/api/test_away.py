@@ -57,7 +57,6 @@ def postgres(django_db_blocker: DjangoDbBlocker) -> Iterator[Postgres]:
     usual = connection.settings_dict
     with start_postgres() as server, django_db_blocker.unblock():
         connection.close()
-        cast(Any, connection).close_pool()
         connection.settings_dict = {
             **usual,
             "NAME": server.database,
@@ -65,14 +64,12 @@ def postgres(django_db_blocker: DjangoDbBlocker) -> Iterator[Postgres]:
             "PORT": str(server.port),
             "USER": "saga",
             "PASSWORD": server.password,
-            "OPTIONS": {**usual["OPTIONS"], "pool": {**usual["OPTIONS"]["pool"], "timeout": 0.5}},
         }
         try:
             call_command("migrate", verbosity=0)
             yield server
         finally:
             connection.close()
-            cast(Any, connection).close_pool()
             connection.settings_dict = usual
 
 

@@ -81,7 +81,6 @@ def test_options_of_the_address_reach_the_driver():
     options = database({"DATABASE_URL": url})[0]["OPTIONS"]
     assert options["sslmode"] == "require"
     assert options["connect_timeout"] == "9"
-    assert options["pool"]["max_size"] > 2
 
 
 @pytest.mark.parametrize(
@@ -158,10 +157,3 @@ def test_a_port_alone_is_kubernetes_speaking_of_a_service():
 @pytest.mark.parametrize("port", ["0", "70000", "x", "tcp://10.0.0.1:5432"])
 def test_a_wrong_port_is_one_problem(port):
     assert database(DB | {"DB_PORT": port})[1] == ["E001"]
-
-
-@pytest.mark.parametrize(("size", "problems"), [("2", []), ("1", ["E001"]), ("x", ["E001"])])
-def test_the_size_of_the_pool(size, problems):
-    found, said = database(DB | {"DB_POOL_SIZE": size})
-    assert said == problems
-    assert found["OPTIONS"]["pool"]["max_size"] == (2 if size == "2" else 16)

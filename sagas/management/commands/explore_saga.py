@@ -9,7 +9,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
@@ -122,8 +122,6 @@ def _scratch_database() -> Iterator[None]:
         yield
     finally:
         connection.close()
-        if hasattr(connection, "close_pool"):
-            cast(Any, connection).close_pool()
         connection.creation.destroy_test_db(usual, verbosity=0)
 
 
