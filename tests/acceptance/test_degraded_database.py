@@ -38,12 +38,6 @@ def killed(service: Service) -> None:
     service.postgres.start()
 
 
-def restarted(service: Service) -> None:
-    service.postgres.stop()
-    time.sleep(AWAY)
-    service.postgres.start()
-
-
 def disconnected(service: Service) -> None:
     for _ in range(5):
         service.sql(
@@ -92,7 +86,6 @@ def crowded(service: Service) -> None:
     ("strike", "soon"),
     [
         (killed, 2.0),
-        (restarted, 2.0),
         (disconnected, 2.0),
         (read_only, 2.0),
         (full, 2.0),
