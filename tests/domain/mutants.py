@@ -113,7 +113,10 @@ def _time_and_workers() -> list[Mutant]:
         Mutant("crashes are not counted", "21", _rules(commands=0, faults=0, poison=True), endless),
         Mutant("a claim has no new epoch", "12", _rules(), applied(ev.Claimed, wrong.same_epoch)),
         Mutant(
-            "a parked call is forgotten", "2", _rules(commands=0), applied(ev.Parked, wrong.no_call)
+            "a parked call is forgotten",
+            "13",
+            _rules(commands=0),
+            applied(ev.Parked, wrong.no_call),
         ),
         Mutant(
             "a worker hands back before its answer",
