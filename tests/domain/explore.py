@@ -1,225 +1,172 @@
 """A small world around the core, searched breadth-first: every order of every fault in it.
 
-Two workers drive one saga of two steps. A worker may crash or be paused at any point: after
-the commit and before the call, between the call and the record, beyond its lease. A request
-may not connect, be answered, or time out; one that timed out may still arrive at any later
-time, or never. People send a few commands, at any time. Time itself is not modelled: a lease
-or a wait may end as soon as it began.
+Two workers drive one saga. A worker may crash or be paused beyond its lease at any point: while
+it builds a request, after the commit and before the call, between the effect and the record. A
+request may not connect, be answered, be delivered twice, or time out; what timed out or was
+doubled may still arrive at any later time, or never. The breaker may hold a call, the saga's code
+may fail, a deployment may not know the saga, a worker may stop in good order. People send a few
+commands at any time. Of time there is only this: a lease, a wait and the deadline may each end as
+soon as they began.
+
+    python -m tests.domain.explore --steps 3 --commands 2 --faults 3
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import cache
-from typing import Any, cast
+import argparse
+import resource
+import time
+from array import array
+from collections import deque
+from typing import NamedTuple
 
-from sagas.domain import attempts as at
-from sagas.domain import triggers as tr
-from sagas.domain.decide import decide
-from sagas.domain.definition import Definition, RetryPolicy, StepDefinition
-from sagas.domain.events import SagaCreated, evolve, replay
-from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.rules import Illegal, allowed_operations, call_to_start
-from sagas.domain.state import (
-    CallKind,
-    Direction,
-    Effect,
-    Operation,
-    SagaState,
-    SagaStatus,
-    StepStatus,
-)
-from tests.domain.given import LEASE, NOW
-from tests.domain.world import Request, Rules, Worker, World, arrives
-
-NAMES = ("first", "second")
-DEFINITION = Definition(
-    type="explored",
-    version=1,
-    steps=tuple(
-        StepDefinition(name=n, compensation=f"undo {n}", retry=RetryPolicy(max_retries=1))
-        for n in NAMES
-    ),
-)
-COMMANDS: dict[Operation, tr.Trigger] = {
-    Operation.EXECUTE: tr.Execute(),
-    Operation.COMPENSATE: tr.Compensate(),
-    Operation.RETRY: tr.Retry(),
-}
-
-START = tr.Start(lease=LEASE, request=cast(Any, "the request"))  # to be hashed, unlike a dict
+from sagas.domain.state import ENDED, SagaStatus
+from tests.domain.core import Core
+from tests.domain.invariants import check_world
+from tests.domain.moves import Move, Moves
+from tests.domain.scenarios import DEFINITIONS
+from tests.domain.world import IDLE, Rules, Violation, World
 
 
-class Violation(Exception):
-    """An invariant of faults.md does not hold."""
+class Found(NamedTuple):
+    """What a search saw."""
+
+    worlds: int
+    sagas: int
+    complete: bool
+    """Whether no world is left, rather than the limit reached."""
 
 
-Move = tuple[str, World]
+class Search:
+    """A breadth-first search. Worlds that were seen are kept as 64-bit fingerprints only."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._core = Core(rules.definition)
+        self._moves = Moves(rules, self._core)
+        self._numbers: dict[int, int] = {}
+        self._prints = array("q")
+        self._parents = array("q")
+        self._edges = array("q")
+        """The moves that happen by themselves, as pairs of numbers of worlds."""
+
+    def run(self) -> Found:
+        """Look at each world that can be reached. Raises Violation with the way to a bad one."""
+        first = World(
+            saga=self._core.created(),
+            recorded=frozenset(),
+            workers=(IDLE, IDLE),
+            late=frozenset(),
+            effects=frozenset(),
+            barred=frozenset(),
+            commands=self._rules.commands,
+            faults=self._rules.faults,
+        )
+        self._number(first, -1)
+        frontier = deque([first])
+        number = -1
+        while frontier and number < self._rules.limit:
+            world, number = frontier.popleft(), number + 1
+            try:
+                for move in self._look(world):
+                    known = len(self._prints)
+                    reached = self._number(move.world, number)
+                    if reached == known:
+                        frontier.append(move.world)
+                    if move.by_itself:
+                        self._edges.extend((number, reached))
+            except Violation as violation:
+                way = "; ".join(self._way(first, number))
+                raise Violation(f"{violation} after: {way}") from None
+        if not frontier:
+            self._check_ends(first)
+        return Found(number + 1, len(self._core.sagas), not frontier)
+
+    def _look(self, world: World) -> list[Move]:
+        saga = self._core.sagas[world.saga]
+        check_world(self._rules.definition, saga, world)
+        moves = list(self._moves.of(world))
+        stands = saga.status in ENDED or saga.status is SagaStatus.PENDING
+        if not stands and not any(move.by_itself for move in moves):
+            raise Violation("21: nothing will ever happen to it")
+        return moves
+
+    def _number(self, world: World, parent: int) -> int:
+        print_ = hash(world)
+        number = self._numbers.setdefault(print_, len(self._prints))
+        if number == len(self._prints):
+            self._prints.append(print_)
+            self._parents.append(parent)
+        return number
+
+    def _way(self, world: World, number: int) -> list[str]:
+        """The labels of the moves from the first world to that one, which are made again."""
+        numbers: list[int] = []
+        while number > 0:
+            numbers.insert(0, number)
+            number = self._parents[number]
+        labels = []
+        for wanted in numbers:
+            moves = self._moves.of(world)
+            move = next(m for m in moves if hash(m.world) == self._prints[wanted])
+            labels.append(move.label)
+            world = move.world
+        return labels
+
+    def _check_ends(self, first: World) -> None:
+        """What happens by itself comes to an end: no world leads back to itself so."""
+        pending = array("q", bytes(8 * len(self._prints)))
+        starts = array("q", bytes(8 * (len(self._prints) + 1)))
+        for index in range(0, len(self._edges), 2):
+            starts[self._edges[index] + 1] += 1
+            pending[self._edges[index + 1]] += 1
+        for index in range(1, len(starts)):
+            starts[index] += starts[index - 1]
+        free = [number for number, count in enumerate(pending) if count == 0]
+        for number in free:  # it grows while it is read
+            for index in range(starts[number], starts[number + 1]):
+                to = self._edges[2 * index + 1]
+                pending[to] -= 1
+                if pending[to] == 0:
+                    free.append(to)
+        if len(free) < len(self._prints):
+            number = next(number for number, count in enumerate(pending) if count)
+            way = "; ".join(self._way(first, number))
+            raise Violation(f"21: it goes on for ever after: {way}")
 
 
-def start(rules: Rules) -> World:
-    saga = replay([SagaCreated(steps=NAMES)])
-    return World(
-        saga, (Worker(), Worker()), frozenset(), (), frozenset(), rules.commands, rules.faults
+def explore(rules: Rules) -> Found:
+    """Search the world of these rules."""
+    return Search(rules).run()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="search the small world around the core")
+    parser.add_argument("--definition", choices=DEFINITIONS, default="plain")
+    parser.add_argument("--steps", type=int, default=2, help="how many steps the saga has")
+    parser.add_argument("--retries", type=int, default=1)
+    parser.add_argument("--commands", type=int, default=1)
+    parser.add_argument("--faults", type=int, default=2)
+    parser.add_argument("--poison", action="store_true", help="crashes cost no fault")
+    parser.add_argument("--limit", type=int, default=10_000_000, help="worlds, then it gives up")
+    given = parser.parse_args()
+    rules = Rules(
+        DEFINITIONS[given.definition](given.steps, given.retries),
+        commands=given.commands,
+        faults=given.faults,
+        poison=given.poison,
+        limit=given.limit,
+    )
+    began = time.perf_counter()
+    found = explore(rules)
+    took = time.perf_counter() - began
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(  # noqa: T201
+        f"{found.worlds} worlds of {found.sagas} sagas,",
+        "all there are" if found.complete else "and there are more",
+        f"in {took:.1f} s: {found.worlds / took:.0f} worlds a second, {megabytes:.0f} MB",
     )
 
 
-def explore(rules: Rules) -> int:
-    """The number of worlds that can be reached. Raises Violation with the way to a bad one."""
-    came_from: dict[World, tuple[World | None, str]] = {start(rules): (None, "")}
-    frontier = list(came_from)
-    _decided.cache_clear()
-    for world in frontier:  # it grows while it is read
-        try:
-            _check(world)
-            for label, reached in _moves(rules, world):
-                if reached not in came_from:
-                    came_from[reached] = (world, label)
-                    frontier.append(reached)
-        except Violation as violation:
-            raise Violation(f"{violation} after: {_way(came_from, world)}") from None
-    return len(frontier)
-
-
-def _way(came_from: dict[World, tuple[World | None, str]], world: World | None) -> str:
-    labels: list[str] = []
-    while world is not None:
-        world, label = came_from[world]
-        labels.insert(0, label)
-    return "; ".join(labels[1:])
-
-
-# What may happen next
-
-
-def _moves(rules: Rules, world: World) -> Iterator[Move]:
-    for operation in allowed_operations(DEFINITION, world.saga):
-        cost = operation is not Operation.EXECUTE
-        if world.commands >= cost:
-            left = world._replace(commands=world.commands - cost)
-            yield operation.value, _decides(left, COMMANDS[operation])
-    lease_lost = world.saga.calling is not None
-    if Worker() in world.workers and world.saga.due_at and world.faults >= lease_lost:
-        yield "claim", _claimed(world._replace(faults=world.faults - lease_lost))
-    for worker in {*world.workers} - {Worker()}:
-        yield "crash", _with(world, worker, Worker())
-        if worker.heard is None:
-            yield from _calls(rules, world, worker)
-        else:
-            yield f"record {worker.heard}", _recorded(rules, world, worker)
-    for request in world.late:
-        gone = world._replace(late=world.late - {request})
-        yield f"{request.kind} {request.step} is lost", gone
-        for verdict, reached in arrives(rules, gone, request):
-            yield f"late {request.kind} {request.step} {verdict}", reached
-
-
-def _calls(rules: Rules, world: World, worker: Worker) -> Iterator[Move]:
-    """The worker makes its call: no connection, a time-out, or an answer."""
-    request = worker.call
-    assert request is not None
-    call = f"{request.kind} {request.step}"
-    yield f"{call} no connection", _with(world, worker, worker._replace(heard=Verdict.NOT_APPLIED))
-    if world.faults:
-        lost = world._replace(late=world.late | {request}, faults=world.faults - 1)
-        yield f"{call} time-out", _with(lost, worker, worker._replace(heard=Verdict.IN_DOUBT))
-    for verdict, reached in arrives(rules, world, request):
-        yield f"{call} {verdict}", _with(reached, worker, worker._replace(heard=verdict))
-
-
-def _claimed(world: World) -> World:
-    """An idle worker takes the saga; to whoever had it, this is the end of its lease."""
-    reached = _started(_decides(world, tr.Claim(owner="worker", lease=LEASE)))
-    return _with(reached, Worker(), Worker(_in_flight(reached.saga), True))
-
-
-def _recorded(rules: Rules, world: World, worker: Worker) -> World:
-    """The worker records what it heard, and goes on while it has the lease."""
-    assert worker.heard is not None
-    if rules.fence and not worker.current:
-        return _with(world, worker, Worker())
-    try:
-        answer = tr.Answer(outcome=Outcome(verdict=worker.heard, error="no"))
-        reached = _started(_decides(world, answer))
-    except Illegal:
-        return _with(world, worker, Worker())
-    return _with(reached, worker, worker._replace(call=_in_flight(reached.saga), heard=None))
-
-
-def _started(world: World) -> World:
-    """The worker that has the lease starts its next call, if there is one."""
-    if call_to_start(DEFINITION, world.saga) is None:
-        return world
-    return _decides(world, START)
-
-
-def _in_flight(saga: SagaState) -> Request | None:
-    step = saga.calling
-    return Request(saga.run, step.name, step.calling) if step and step.calling else None
-
-
-def _with(world: World, old: Worker, new: Worker) -> World:
-    """The world in which one worker is changed; workers have no names, so their order is none."""
-    rest = list(world.workers)
-    rest.remove(old)
-    rest.append(new if new.call else Worker())
-    return world._replace(workers=tuple(sorted(rest, key=hash)))
-
-
-def _decides(world: World, trigger: tr.Trigger) -> World:
-    saga, fenced, started = _decided(world.saga, trigger)
-    for before, call in started:
-        _check_start(world, before, call)
-    workers = tuple(w._replace(current=w.current and not fenced) for w in world.workers)
-    return world._replace(saga=saga, workers=workers)
-
-
-@cache
-def _decided(
-    saga: SagaState, trigger: tr.Trigger
-) -> tuple[SagaState, bool, list[tuple[SagaState, at.AttemptStarted]]]:
-    """The state that follows, whether its epoch is a new one, and the calls that were started."""
-    state, started = saga, []
-    for event in decide(DEFINITION, saga, trigger, NOW):
-        if isinstance(event, at.AttemptStarted):
-            started.append((state, event))
-        state = evolve(state, event)
-    steps = tuple(replace(step, error=step.error and "no") for step in state.steps)
-    due_at = state.due_at and NOW
-    same = replace(state, seq=0, epoch=0, due_at=due_at, reason="", waiting="", steps=steps)
-    return same, state.epoch > saga.epoch, started
-
-
-# The invariants of faults.md, by their numbers there
-
-
-def _check(world: World) -> None:
-    if len(set(world.effects)) < len(world.effects):
-        raise Violation("3: an action or a compensation took effect twice")
-    saga = world.saga
-    if world.workers != (Worker(), Worker()) or world.late:
-        return  # something may still come
-    nets = {world.net(saga.run, name) for name in NAMES}
-    if saga.status is SagaStatus.COMPLETED and nets != {1}:
-        raise Violation("1: completed without the effect of each action")
-    if saga.status is SagaStatus.COMPENSATED and nets != {0}:
-        raise Violation("2: compensated with an effect left")
-    if any(world.net(run, name) for run in range(1, saga.run) for name in NAMES):
-        raise Violation("2: an effect of an earlier run is left")
-
-
-def _check_start(world: World, saga: SagaState, call: at.AttemptStarted) -> None:
-    place = NAMES.index(call.step)
-    if call.call is CallKind.ACTION:
-        if saga.direction is not Direction.FORWARD:
-            raise Violation("8: an action is started by a saga that compensates")
-        for earlier in NAMES[:place]:
-            recorded = saga.step(earlier).status is StepStatus.COMPLETED
-            if not recorded or world.net(saga.run, earlier) != 1:
-                raise Violation("6: an action is started before the one before it succeeded")
-    else:
-        for later in NAMES[place + 1 :]:
-            resolved = saga.step(later).effect is Effect.NONE
-            if not resolved or world.net(saga.run, later):
-                raise Violation("7: a compensation is started before a later one is resolved")
+if __name__ == "__main__":
+    main()

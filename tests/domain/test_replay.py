@@ -36,17 +36,8 @@ from sagas.domain.state import (
 )
 from tests.domain.anything import definitions, outcomes, waits
 from tests.domain.given import LEASE, NOW, seconds
+from tests.domain.invariants import EDGES
 
-EDGES: dict[tuple[SagaStatus, SagaStatus], set[type[ev.Event]]] = {
-    (SagaStatus.PENDING, SagaStatus.IN_PROGRESS): {ev.ExecuteRequested},
-    (SagaStatus.PENDING, SagaStatus.COMPENSATED): {ev.SagaCompensated},
-    (SagaStatus.IN_PROGRESS, SagaStatus.COMPLETED): {ev.SagaCompleted},
-    (SagaStatus.IN_PROGRESS, SagaStatus.FAILED): {ev.SagaFailed},
-    (SagaStatus.IN_PROGRESS, SagaStatus.COMPENSATED): {ev.SagaCompensated},
-    (SagaStatus.COMPLETED, SagaStatus.IN_PROGRESS): {ev.CompensationTriggered},
-    (SagaStatus.FAILED, SagaStatus.IN_PROGRESS): {ev.RetryRequested, ev.CompensationTriggered},
-    (SagaStatus.COMPENSATED, SagaStatus.IN_PROGRESS): {ev.RetryRequested},
-}
 COMMANDS: dict[Operation, tr.Trigger] = {
     Operation.EXECUTE: tr.Execute(),
     Operation.COMPENSATE: tr.Compensate(reason="asked"),
