@@ -30,9 +30,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         Shop(tmp_path / "shop", ports={"inventory": 0, "payment": 0, "sales": 0}) as shop,
         override_settings(SAGA_PARTICIPANTS=shop.urls, **QUICK),
     ):
-        _begin_anew()
+        begin_anew()
         yield shop
-    _begin_anew()
+    begin_anew()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def worker(shop: Shop, transactional_db: None) -> Iterator[Worker]:
     worker.stop()
 
 
-def _begin_anew() -> None:
+def begin_anew() -> None:
     """Forget what was made from other settings, and what Redis holds of earlier tests."""
     participants.cache_clear()
     runtime.engine.cache_clear()

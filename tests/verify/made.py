@@ -1,0 +1,149 @@
+"""Real histories: sagas that the engine drove against the shop, with the shop's ledgers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sagas import selectors, services
+from sagas.domain.outcome import Outcome, Verdict
+from sagas.domain.state import ENDED
+from sagas.verify import load
+from sagas.verify.case import Case
+from sagas.verify.entry import Entry, entry_of
+from sagas.verify.history import History, Rules
+from sagas.verify.sources import Source
+from shop import Shop
+from tests.engine.stage import OK, Stage
+from tests.shop.client import request
+
+PURCHASE: dict[str, Any] = {
+    "store_id": 1,
+    "customer_id": 123,
+    "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
+    "payment_method": "credit_card",
+    "amount": 59.98,
+}
+
+
+class Made(NamedTuple):
+    """A saga as it was read, and what the ledgers have of it."""
+
+    history: History
+    entries: tuple[Entry, ...]
+
+    def case(self, **rules: Any) -> Case:
+        known = {
+            "read_at": self.history.updated_at,
+            "secrets": ("sesame",),
+            "ledgers": self.history.type != "stage",
+        }
+        return Case(self.history, self.entries, Rules(**(known | rules)))
+
+
+def fault(shop: Shop, service: str, **switch: Any) -> None:
+    answer = request(shop.urls[service], "PUT", "/faults", json.dumps(switch).encode())
+    assert answer.status == 201
+
+
+def create(*, execute: bool = True, saga_type: str = "purchase_saga", **data: Any) -> UUID:
+    body = PURCHASE | data
+    if saga_type == "return_saga":
+        body.pop("payment_method")
+    made = services.create_saga(saga_type, body, execute=execute, actor="api")
+    return made.saga.id
+
+
+def drive(saga_id: UUID) -> None:
+    """Drive the saga to its end, waits included."""
+    until = time.monotonic() + 20
+    while services.get_saga(saga_id).status not in ENDED:
+        assert time.monotonic() < until, services.get_saga(saga_id).waiting
+        services.drive(saga_id)
+        time.sleep(0.01)
+
+
+def read(saga_id: UUID, shop: Shop | None = None) -> Made:
+    history = load.one(saga_id)
+    assert history is not None
+    entries = []
+    for url in shop.urls.values() if shop else ():
+        entries += [entry_of(value) for value in Source("", url).entries()]
+    return Made(history, tuple(entry for entry in entries if entry.saga_id == str(saga_id)))
+
+
+# --- The histories ------------------------------------------------------------------------------
+
+
+def completed(shop: Shop) -> UUID:
+    saga_id = create()
+    drive(saga_id)
+    return saga_id
+
+
+def compensated(shop: Shop) -> UUID:
+    """Sales refuses, after an answer of the payment was lost."""
+    fault(shop, "sales", step="create_sale", fault="decline", times=1)
+    fault(shop, "payment", step="process_payment", fault="reset_after", times=1)
+    return completed(shop)
+
+
+def failed(shop: Shop) -> UUID:
+    """The reservation cannot be released."""
+    fault(shop, "sales", step="create_sale", fault="decline", times=1)
+    fault(shop, "inventory", step="release_inventory", fault="decline", times=1)
+    return completed(shop)
+
+
+def retried(shop: Shop) -> UUID:
+    """The payment fails twice before it succeeds."""
+    fault(shop, "payment", step="process_payment", fault="error", times=2)
+    return completed(shop)
+
+
+def second_run(shop: Shop) -> UUID:
+    """Completed, compensated by a person, and completed in a second run."""
+    saga_id = completed(shop)
+    services.compensate(saga_id, actor="user:anna", reason="wrong shop")
+    drive(saga_id)
+    services.retry(saga_id, actor="user:anna", reason="the right one after all")
+    drive(saga_id)
+    return saga_id
+
+
+def cancelled(shop: Shop) -> UUID:
+    saga_id = create(execute=False)
+    services.compensate(saga_id, actor="api")
+    return saga_id
+
+
+REAL: dict[str, Callable[[Shop], UUID]] = {
+    made.__name__: made for made in (completed, compensated, failed, retried, second_run, cancelled)
+}
+
+
+def held() -> Made:
+    """A saga of the stage whose second step is held back by a breaker once."""
+    stage = Stage()
+    wait = timedelta(microseconds=1)
+    closed = Outcome(verdict=Verdict.NOT_SENT, error="the breaker is open", retry_after=wait)
+    stage.script = {"book": [closed, OK]}
+    saga_id = stage.create()
+    for _ in range(2):
+        stage.engine().drive(saga_id)
+        time.sleep(0.002)
+    made = read(saga_id)
+    assert made.history.status == "completed"
+    return Made(replace(made.history, definition=stage.definition), made.entries)
+
+
+def overdue(shop: Shop) -> UUID:
+    """Executed, and nobody drives it."""
+    saga_id = create()
+    assert selectors.due_saga_ids(10) == [saga_id]
+    return saga_id
