@@ -1,0 +1,229 @@
+"""How each fault is made, and when it counts as having struck."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from urllib.error import URLError
+
+import psycopg
+from redis.exceptions import RedisError
+
+from tests.chaos import broker
+from tests.chaos.kinds import KINDS
+from tests.chaos.plan import Strike
+from tests.chaos.struck import Struck
+from tests.chaos.system import System
+
+Undo = Callable[[], None] | None
+"""What ends the fault when its time is over."""
+
+STEPS = {
+    "inventory": (
+        "validate_inventory", "reserve_inventory", "release_inventory", "update_inventory",
+        "restore_inventory", "reverse_inventory_restore",
+    ),
+    "payment": ("process_payment", "refund_payment", "process_refund", "reverse_refund"),
+    "sales": (
+        "create_sale", "cancel_sale", "validate_return", "update_sale", "reverse_sale_update",
+    ),
+}  # fmt: skip
+_OFTEN = ("reserve_inventory", "process_payment", "create_sale", "refund_payment")
+_ALL = [
+    (service, step)
+    for service, steps in STEPS.items()
+    for step in steps
+    for _ in range(3 if step in _OFTEN else 1)
+]
+"""Where a switch may be set; the steps that are called most come up most."""
+
+
+class Faults:
+    """Makes faults in one system; called from the thread that started its servers."""
+
+    def __init__(self, system: System, struck: Struck) -> None:
+        self._system = system
+        self._struck = struck
+        self._paused: set[int] = set()
+        self._stop = threading.Event()
+        self._thieves: list[threading.Thread] = []
+
+    def make(self, strike: Strike) -> Undo:
+        """Make one; what is returned ends it."""
+        self._struck.plan(strike.kind)
+        target = KINDS[strike.kind].target
+        if target in ("shop", "network", "messages"):
+            make: Callable[[Strike], Undo] = getattr(self, f"_{target}")
+        else:
+            make = getattr(self, f"_{strike.kind}")
+        return make(strike)
+
+    def stop(self) -> None:
+        """End what goes on by itself: switches, thieves of messages, pauses."""
+        self.stop_thieves()
+        for pid in list(self._paused):
+            self._continue(pid)
+        for service, proxy in self._system.proxies.items():
+            for switch in self._system.switches(service):
+                self._struck.count(f"shop_{switch['fault']}", switch["struck"], str(switch["step"]))
+            self._system.clear_switches(service)
+            proxy.clear()
+            for name, times in proxy.struck.items():
+                self._struck.count(f"network_{name}", times, service)
+
+    def stop_thieves(self) -> None:
+        """Take no more messages away; again is no error."""
+        self._stop.set()
+        for thief in self._thieves:
+            thief.join()
+
+    # --- Workers and API ----------------------------------------------------------------------
+
+    def _process(self, strike: Strike) -> int | None:
+        """A worker's process that is not paused."""
+        slots = self._system.workers
+        slot = slots[strike.choice % len(slots)]
+        found = [pid for pid in slot.processes() if pid not in self._paused]
+        return found[strike.choice // 7 % len(found)] if found else None
+
+    def _worker_kill_one(self, strike: Strike) -> Undo:
+        pid = self._process(strike)
+        if pid is not None and _signal(pid, signal.SIGKILL):
+            self._struck.killed([pid])
+            self._struck.count(strike.kind, note=str(pid))
+        return None
+
+    def _worker_kill_all(self, strike: Strike) -> Undo:
+        slot = self._system.workers[strike.choice % len(self._system.workers)]
+        pids = slot.kill()
+        self._paused -= set(pids)
+        if pids:
+            self._struck.killed(pids)
+            self._struck.count(strike.kind, note=f"{slot.name} {pids}")
+        return slot.start
+
+    def _worker_restart(self, strike: Strike) -> Undo:
+        slot = self._system.workers[strike.choice % len(self._system.workers)]
+        self._struck.count(strike.kind, slot.replace(), note=slot.name)
+        return None
+
+    def _worker_pause(self, strike: Strike) -> Undo:
+        pid = self._process(strike)
+        if pid is None or not _signal(pid, signal.SIGSTOP):
+            return None
+        self._paused.add(pid)
+
+        def resume() -> None:
+            # Only a process that is still there was really stopped for so long.
+            self._struck.count("worker_pause", self._continue(pid), note=str(pid))
+
+        return resume
+
+    def _continue(self, pid: int) -> bool:
+        was = pid in self._paused
+        self._paused.discard(pid)
+        return was and _signal(pid, signal.SIGCONT)
+
+    def _api_kill(self, strike: Strike) -> Undo:
+        self._struck.count(strike.kind, bool(self._system.api.kill()))
+        return self._system.api.start
+
+    # --- PostgreSQL ---------------------------------------------------------------------------
+
+    def _postgres_restart(self, strike: Strike) -> Undo:
+        self._system.postgres.stop()
+        self._struck.count(strike.kind)
+        return self._system.postgres.start
+
+    def _postgres_kill(self, strike: Strike) -> Undo:
+        self._system.postgres.kill()
+        self._struck.count(strike.kind)
+        return self._system.postgres.start
+
+    def _postgres_cut_all(self, strike: Strike) -> Undo:
+        return self._cut(strike, 1)
+
+    def _postgres_cut_some(self, strike: Strike) -> Undo:
+        return self._cut(strike, 3)
+
+    def _cut(self, strike: Strike, of: int) -> Undo:
+        sql = (
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+            " where backend_type = 'client backend' and pid <> pg_backend_pid() and pid %% %s = 0"
+        )
+        with suppress(psycopg.Error), self._system.database() as database:
+            row = database.execute(sql, [of]).fetchone()
+            self._struck.count(strike.kind, bool(row and row[0]), note=f"{row} connections")
+        return None
+
+    # --- Redis --------------------------------------------------------------------------------
+
+    def _redis_flush(self, strike: Strike) -> Undo:
+        with suppress(RedisError):
+            client: Any = self._system.redis_client()
+            keys = client.dbsize()
+            client.flushall()
+            client.close()
+            self._struck.count(strike.kind, bool(keys), note=f"{keys} keys")
+        return None
+
+    def _redis_restart(self, strike: Strike) -> Undo:
+        self._system.redis.restart()
+        self._struck.count(strike.kind)
+        return None
+
+    def _redis_hang(self, strike: Strike) -> Undo:
+        process = self._system.redis.process
+        if process is None or not _signal(process.pid, signal.SIGSTOP):
+            return None
+        self._struck.count(strike.kind, note=f"{strike.seconds} s")
+        return lambda: _signal(process.pid, signal.SIGCONT) and None
+
+    def _redis_away(self, strike: Strike) -> Undo:
+        self._system.redis.kill()
+        self._struck.count(strike.kind, note=f"{strike.seconds} s")
+        return self._system.redis.start
+
+    def _messages(self, strike: Strike) -> Undo:
+        arguments = (self._system.redis_client, strike.kind, strike.seconds, self._stop)
+        thief = threading.Thread(target=broker.steal, args=(*arguments, self._struck.count))
+        self._thieves.append(thief)
+        thief.start()
+        return None
+
+    # --- Participants -------------------------------------------------------------------------
+
+    def _shop(self, strike: Strike) -> Undo:
+        service, step = _ALL[strike.choice % len(_ALL)]
+        fields: dict[str, Any] = {
+            "step": step, "fault": KINDS[strike.kind].fault, "times": strike.times,
+            "seconds": strike.seconds,
+        }  # fmt: skip
+        if strike.kind == "shop_error":
+            fields |= {"status": 503, "retry_after": str(1 + strike.choice % 3)}
+        with suppress(URLError):
+            self._system.switch(service, **fields)
+        return None
+
+    def _network(self, strike: Strike) -> Undo:
+        service, step = _ALL[strike.choice % len(_ALL)]
+        fault = KINDS[strike.kind].fault
+        # Kept connections and refusals are no single step's.
+        match = b"" if fault == "close_idle" else f"Saga-Step: {step}\r\n".encode()
+        self._system.proxies[service].fault(
+            fault, times=strike.times, seconds=strike.seconds, match=match
+        )
+        return None
+
+
+def _signal(pid: int, number: signal.Signals) -> bool:
+    """Whether there was such a process to be told."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
