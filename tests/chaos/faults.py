@@ -181,7 +181,11 @@ class Faults:
         if process is None or not _signal(process.pid, signal.SIGSTOP):
             return None
         self._struck.count(strike.kind, note=f"{strike.seconds} s")
-        return lambda: _signal(process.pid, signal.SIGCONT) and None
+
+        def resume() -> None:
+            _signal(process.pid, signal.SIGCONT)
+
+        return resume
 
     def _redis_away(self, strike: Strike) -> Undo:
         self._system.redis.kill()

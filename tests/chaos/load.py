@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -39,7 +40,7 @@ class Load:
         self._busy = 0
         self._began = time.monotonic()
         for order in orders:
-            self._at(self._began + order.at, lambda order=order: self._carry_out(order))
+            self._at(self._began + order.at, partial(self._carry_out, order))
         self._threads = [Thread(target=self._work, daemon=True) for _ in range(_THREADS)]
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Result:
     recoveries: list[Recovery] = field(default_factory=list)
     takeovers: int = 0
     longest_wait: float = 0.0
+    most_due: int = 0
     settled: float | None = None
     bound: float = 0.0
     operator_retries: int = 0
@@ -94,7 +96,7 @@ def run(system: System, options: Options, say: Callable[[str], None]) -> Result:
         load.stop()
         seen.stop()
         told.close()
-    result.longest_wait = seen.longest_wait
+    result.longest_wait, result.most_due = seen.longest_wait, seen.most_due
     _judge(system, result)
     return result
 
@@ -111,7 +113,7 @@ def _storm(system: System, options: Options, faults: Faults) -> None:
             heapq.heappush(todo, (due, next(number), undo))
 
     for strike in strikes(options.seed, options.seconds, options.kinds):
-        heapq.heappush(todo, (strike.at, next(number), lambda strike=strike: make(strike)))
+        heapq.heappush(todo, (strike.at, next(number), partial(make, strike)))
     while todo or time.monotonic() - began < options.seconds:
         if todo and todo[0][0] <= time.monotonic() - began:
             heapq.heappop(todo)[2]()
@@ -190,6 +192,7 @@ def _verify(system: System, result: Result) -> dict[str, Any]:
 def keep(system: System, result: Result) -> Path:
     """Leave everything in the folder that helps to find the cause."""
     watch.dump(system, system.folder)
-    (system.folder / "faults.txt").write_text("\n".join(result.struck.notes) + "\n")
+    notes = [f"{when:.3f} {kind} {more}\n" for when, kind, more in result.struck.notes]
+    (system.folder / "faults.txt").write_text("".join(notes))
     (system.folder / "violations.txt").write_text("\n".join(result.violations) + "\n")
     return system.folder

@@ -24,14 +24,13 @@ class Struck:
 
     def __init__(self, kinds: Collection[str]) -> None:
         self.kills: list[Kill] = []
-        self.notes: list[str] = []
-        """What was made, a line each, with its time."""
+        self.notes: list[tuple[float, str, str]] = []
+        """What struck: when, in seconds since 1970, the kind, and more about it."""
 
         self._lock = threading.Lock()
         self._planned: Counter[str] = Counter()
         self._struck: Counter[str] = Counter()
         self._kinds = tuple(kinds)
-        self._began = time.monotonic()
 
     def plan(self, kind: str) -> None:
         """One more of the kind is made now, whether or not it will strike."""
@@ -44,8 +43,7 @@ class Struck:
             return
         with self._lock:
             self._struck[kind] += times
-            passed = time.monotonic() - self._began
-            self.notes.append(f"{passed:8.2f} {kind} {times} {note}".rstrip())
+            self.notes.append((time.time(), kind, f"{int(times)} {note}".strip()))
 
     def killed(self, pids: Iterable[int]) -> None:
         """Workers with these processes were killed just now."""
@@ -56,6 +54,11 @@ class Struck:
         """Each kind, how often it was made, and how often it struck."""
         with self._lock:
             return [(kind, self._planned[kind], self._struck[kind]) for kind in self._kinds]
+
+    def between(self, begin: float, end: float) -> set[str]:
+        """The kinds that struck in this time."""
+        with self._lock:
+            return {kind for when, kind, _ in self.notes if begin <= when <= end}
 
     @property
     def total(self) -> int:

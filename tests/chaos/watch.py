@@ -26,6 +26,7 @@ class Watch:
 
     def __init__(self, system: System) -> None:
         self.longest_wait = 0.0
+        self.most_due = 0
         self._system = system
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -47,6 +48,7 @@ class Watch:
                         row = database.execute(_OVERDUE).fetchone()
                         assert row is not None
                         self.longest_wait = max(self.longest_wait, float(row[0]))
+                        self.most_due = max(self.most_due, row[1])
             except psycopg.Error:
                 self._stop.wait(0.5)  # a fault's doing
 
@@ -94,7 +96,7 @@ def dump(system: System, folder: Path) -> None:
     """The three tables as CSV files."""
     with system.database() as database:
         for table in _TABLES:
-            rows = database.execute(f"select * from {table} order by 1")  # type: ignore[arg-type]
+            rows = database.execute(f"select * from {table} order by 1")
             with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow([column.name for column in rows.description or ()])
@@ -115,4 +117,4 @@ def settle(system: System, bound: float) -> float | None:
 
 def _rows(system: System, sql: str) -> list[tuple[Any, ...]]:
     with system.database() as database:
-        return database.execute(sql).fetchall()  # type: ignore[arg-type]
+        return database.execute(sql).fetchall()
