@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,33 +14,15 @@ from urllib.error import URLError
 import psycopg
 from redis.exceptions import RedisError
 
-from tests.chaos import broker
-from tests.chaos.kinds import KINDS
+from tests.chaos import broker, watch
+from tests.chaos.kinds import CALLS, KINDS
 from tests.chaos.plan import Strike
+from tests.chaos.processes import Slot
 from tests.chaos.struck import Struck
 from tests.chaos.system import System
 
 Undo = Callable[[], None] | None
 """What ends the fault when its time is over."""
-
-STEPS = {
-    "inventory": (
-        "validate_inventory", "reserve_inventory", "release_inventory", "update_inventory",
-        "restore_inventory", "reverse_inventory_restore",
-    ),
-    "payment": ("process_payment", "refund_payment", "process_refund", "reverse_refund"),
-    "sales": (
-        "create_sale", "cancel_sale", "validate_return", "update_sale", "reverse_sale_update",
-    ),
-}  # fmt: skip
-_OFTEN = ("reserve_inventory", "process_payment", "create_sale", "refund_payment")
-_ALL = [
-    (service, step)
-    for service, steps in STEPS.items()
-    for step in steps
-    for _ in range(3 if step in _OFTEN else 1)
-]
-"""Where a switch may be set; the steps that are called most come up most."""
 
 
 class Faults:
@@ -83,12 +66,27 @@ class Faults:
 
     # --- Workers and API ----------------------------------------------------------------------
 
+    def _busy(self) -> set[int]:
+        """Processes that drive sagas now; waits a moment for one: to kill an idle one is easy."""
+        for _ in range(20):
+            if found := watch.driving(self._system):
+                return found
+            time.sleep(0.05)
+        return set()
+
     def _process(self, strike: Strike) -> int | None:
-        """A worker's process that is not paused."""
-        slots = self._system.workers
-        slot = slots[strike.choice % len(slots)]
-        found = [pid for pid in slot.processes() if pid not in self._paused]
-        return found[strike.choice // 7 % len(found)] if found else None
+        """A worker's process that is not paused, if possible one that drives sagas."""
+        busy = self._busy()
+        all_ = [pid for slot in self._system.workers for pid in slot.processes()]
+        able = [pid for pid in all_ if pid not in self._paused]
+        found = [pid for pid in able if pid in busy] or able
+        return found[strike.choice % len(found)] if found else None
+
+    def _worker(self, strike: Strike) -> Slot:
+        """A worker, if possible one that drives sagas."""
+        busy, slots = self._busy(), self._system.workers
+        found = [slot for slot in slots if busy & set(slot.processes())] or slots
+        return found[strike.choice % len(found)]
 
     def _worker_kill_one(self, strike: Strike) -> Undo:
         pid = self._process(strike)
@@ -98,7 +96,7 @@ class Faults:
         return None
 
     def _worker_kill_all(self, strike: Strike) -> Undo:
-        slot = self._system.workers[strike.choice % len(self._system.workers)]
+        slot = self._worker(strike)
         pids = slot.kill()
         self._paused -= set(pids)
         if pids:
@@ -107,7 +105,7 @@ class Faults:
         return slot.start
 
     def _worker_restart(self, strike: Strike) -> Undo:
-        slot = self._system.workers[strike.choice % len(self._system.workers)]
+        slot = self._worker(strike)
         self._struck.count(strike.kind, slot.replace(), note=slot.name)
         return None
 
@@ -202,7 +200,7 @@ class Faults:
     # --- Participants -------------------------------------------------------------------------
 
     def _shop(self, strike: Strike) -> Undo:
-        service, step = _ALL[strike.choice % len(_ALL)]
+        service, step = CALLS[strike.choice % len(CALLS)]
         fields: dict[str, Any] = {
             "step": step, "fault": KINDS[strike.kind].fault, "times": strike.times,
             "seconds": strike.seconds,
@@ -214,7 +212,7 @@ class Faults:
         return None
 
     def _network(self, strike: Strike) -> Undo:
-        service, step = _ALL[strike.choice % len(_ALL)]
+        service, step = CALLS[strike.choice % len(CALLS)]
         fault = KINDS[strike.kind].fault
         # Kept connections and refusals are no single step's.
         match = b"" if fault == "close_idle" else f"Saga-Step: {step}\r\n".encode()

@@ -83,3 +83,22 @@ KINDS: dict[str, Kind] = {
     "network_duplicate": _network("duplicate", "network: the request arrives twice"),
     "network_refuse": _network("refuse", "network: connections refused", (0.5, 2)),
 }
+
+_STEPS = {
+    "inventory": (
+        "validate_inventory", "reserve_inventory", "release_inventory", "update_inventory",
+        "restore_inventory", "reverse_inventory_restore",
+    ),
+    "payment": ("process_payment", "refund_payment", "process_refund", "reverse_refund"),
+    "sales": (
+        "create_sale", "cancel_sale", "validate_return", "update_sale", "reverse_sale_update",
+    ),
+}  # fmt: skip
+_OFTEN = ("reserve_inventory", "process_payment", "create_sale", "refund_payment")
+CALLS = [
+    (service, step)
+    for service, steps in _STEPS.items()
+    for step in steps
+    for _ in range(3 if step in _OFTEN else 1)
+]
+"""Where a switch may be set; the steps that are called most come up most."""

@@ -10,7 +10,7 @@ from tests.chaos.recovery import longest_and_median
 from tests.chaos.run import Result
 
 GOOD, VIOLATED, NO_PROOF = 0, 1, 3
-_SLOW = 10.0
+SLOW = 10.0
 """Seconds within which a dead worker's sagas should go on, if nothing else is wrong."""
 
 _SHOWN = 40
@@ -68,15 +68,7 @@ def _recovery(result: Result) -> Iterator[str]:
     yield f"  worker processes killed        {sum(len(k.pids) for k in result.struck.kills):>6}"
     yield f"  sagas that they were driving   {len(result.recoveries):>6}"
     yield f"  until another went on          {longest:>8.1f} s at most, {middle:.1f} s median"
-    slow = [one for one in result.recoveries if one.seconds is not None and one.seconds > _SLOW]
-    if slow:
-        also: Counter[str] = Counter()
-        for one in slow:
-            # A hang or a pause that began before goes on for up to so long.
-            kinds = result.struck.between(one.killed_at - _SLOW, one.killed_at + one.seconds)
-            also.update(kinds - {"worker_kill_one", "worker_kill_all"})
-        shown = ", ".join(f"{kind} {times}" for kind, times in also.most_common(5))
-        yield f"  longer than {_SLOW:g} s               {len(slow):>6}    around them: {shown}"
+    yield from _slow(result)
     yield f"  calls taken over               {result.takeovers:>6}"
     yield f"  longest wait of a due saga     {result.longest_wait:>8.1f} s, faults included"
     yield f"  most sagas due at once         {result.most_due:>6}"
@@ -85,6 +77,21 @@ def _recovery(result: Result) -> Iterator[str]:
         yield f"  quiet after the faults         {result.settled:>8.1f} s {bound}"
     if result.options.operator:
         yield f"  retried by the operator        {result.operator_retries:>6}"
+
+
+def _slow(result: Result) -> Iterator[str]:
+    """What else struck around the recoveries that took long."""
+    also: Counter[str] = Counter()
+    number = 0
+    for one in result.recoveries:
+        if one.seconds is not None and one.seconds > SLOW:
+            number += 1
+            # A hang or a pause that began before goes on for up to so long.
+            kinds = result.struck.between(one.killed_at - SLOW, one.killed_at + one.seconds)
+            also.update(kinds - {"worker_kill_one", "worker_kill_all"})
+    if number:
+        shown = ", ".join(f"{kind} {times}" for kind, times in also.most_common(5))
+        yield f"  longer than {SLOW:g} s               {number:>6}  around them: {shown}"
 
 
 def _promises(result: Result) -> Iterator[str]:

@@ -112,8 +112,8 @@ def _storm(system: System, options: Options, faults: Faults) -> None:
             due = time.monotonic() - began + strike.seconds
             heapq.heappush(todo, (due, next(number), undo))
 
-    for strike in strikes(options.seed, options.seconds, options.kinds):
-        heapq.heappush(todo, (strike.at, next(number), partial(make, strike)))
+    planned = strikes(options.seed, options.seconds, options.kinds)
+    todo += [(strike.at, next(number), partial(make, strike)) for strike in planned]
     while todo or time.monotonic() - began < options.seconds:
         if todo and todo[0][0] <= time.monotonic() - began:
             heapq.heappop(todo)[2]()
@@ -146,7 +146,7 @@ def _calm(system: System, load: Load, result: Result, client: Client) -> None:
         if not stopped:
             break
         _settle(system, result)
-    if any(kind.startswith("network_") for kind in result.options.kinds):
+    if {"network_delay", "shop_delay"} & set(result.options.kinds):
         time.sleep(_LATECOMERS)
 
 

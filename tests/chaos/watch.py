@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from tests.chaos.recovery import Mark
+from tests.chaos.recovery import Mark, pid_of
 from tests.chaos.system import System
 
 _OVERDUE = (
@@ -67,6 +67,15 @@ def unreasoned(system: System) -> int:
     """How many failed without a reason."""
     sql = "select count(*) from sagas_saga where status = 'failed' and reason = ''"
     return int(_rows(system, sql)[0][0])
+
+
+def driving(system: System) -> set[int]:
+    """The worker processes that hold the lease of a saga; none if the database is away."""
+    try:
+        sql = "select distinct owner from sagas_saga where due_at > clock_timestamp()"
+        return {pid_of(row[0]) for row in _rows(system, sql)} - {0}
+    except psycopg.Error:
+        return set()
 
 
 def by_type_and_status(system: System) -> list[tuple[str, str, int]]:
