@@ -129,7 +129,9 @@ class Load:
         answer = self._until_final(lambda **how: self._client.create(body, key, **how), first)
         if answer.status == 201:
             return str(answer.document["id"])
-        if not self._stop.is_set():
+        if not answer.final:
+            self.done["gave up"] += 1  # it was told nothing, so nothing was promised
+        else:
             self.problems.append(f"create of {key} ended with {answer.status}: {answer.document}")
         return None
 
