@@ -15,7 +15,7 @@ import psycopg
 from redis.exceptions import RedisError
 
 from tests.chaos import broker, watch
-from tests.chaos.kinds import CALLS, KINDS
+from tests.chaos.kinds import CALLS, KINDS, STUBBORN
 from tests.chaos.plan import Strike
 from tests.chaos.processes import Slot
 from tests.chaos.struck import Struck
@@ -201,10 +201,12 @@ class Faults:
 
     def _shop(self, strike: Strike) -> Undo:
         service, step = CALLS[strike.choice % len(CALLS)]
-        fields: dict[str, Any] = {
-            "step": step, "fault": KINDS[strike.kind].fault, "times": strike.times,
-            "seconds": strike.seconds,
-        }  # fmt: skip
+        fields: dict[str, Any] = {"times": strike.times, "step": step}
+        if strike.choice % 3 == 0 and (saga_id := watch.early_purchase(self._system)):
+            # All attempts of one call: its retries are exhausted, perhaps with the step in doubt.
+            service, step = STUBBORN[strike.choice % len(STUBBORN)]
+            fields = {"times": 8, "step": step, "match": {"saga_id": saga_id}}
+        fields |= {"fault": KINDS[strike.kind].fault, "seconds": strike.seconds}
         if strike.kind == "shop_error":
             fields |= {"status": 503, "retry_after": str(1 + strike.choice % 3)}
         with suppress(URLError):

@@ -102,3 +102,6 @@ CALLS = [
     for _ in range(3 if step in _OFTEN else 1)
 ]
 """Where a switch may be set; the steps that are called most come up most."""
+
+STUBBORN = [("payment", "process_payment"), ("sales", "create_sale")]
+"""Where a switch strikes every attempt of one saga."""

@@ -78,6 +78,19 @@ def driving(system: System) -> set[int]:
         return set()
 
 
+def early_purchase(system: System) -> str:
+    """A purchase that is yet to take the money; empty if there is none, or no database."""
+    sql = (
+        "select id from sagas_saga where type = 'purchase_saga' and status = 'in_progress'"
+        " and direction = 'forward' and current_step in ('validate_inventory', 'reserve_inventory')"
+        " order by id desc limit 1"
+    )
+    try:
+        return next((str(row[0]) for row in _rows(system, sql)), "")
+    except psycopg.Error:
+        return ""
+
+
 def by_type_and_status(system: System) -> list[tuple[str, str, int]]:
     """How many sagas there are of each."""
     sql = "select type, status, count(*) from sagas_saga group by 1, 2 order by 1, 2"
