@@ -58,12 +58,15 @@ def outcome_of(step: Step, kind: CallKind, participant: str, answer: Answer) -> 
     kept: dict[str, Any] = {"status": answer.status}
     if verdict is not Verdict.SUCCEEDED:
         kept["body"] = _excerpt(answer)
+    retry_after = parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC))
+    if retry_after is not None:
+        kept["retry_after"] = retry_after.total_seconds()  # so that the wait can be checked later
     return Outcome(
         verdict=verdict,
         output=output,
         error=error,
         answer=kept,
-        retry_after=parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC)),
+        retry_after=retry_after,
     )
 
 

@@ -57,7 +57,7 @@ class Case:
     @property
     def at_rest(self) -> bool:
         """Whether it has ended, and had before the ledgers were read."""
-        return self.still and self.history.row is not None and self.history.row.status in ENDED
+        return self.still and self.history.status in ENDED
 
     def has(self, status: SagaStatus) -> bool:
         """Whether that is its status, by its row."""

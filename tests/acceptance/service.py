@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -64,14 +65,30 @@ class Service:
 
     def run(self, *command: str, **env: str) -> subprocess.Popen[bytes]:
         """Start `manage.py` with a command, in a process group of its own."""
-        unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
-        participants = {f"PARTICIPANT_{n.upper()}_URL": u for n, u in self.shop.urls.items()}
         process = subprocess.Popen(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
             start_new_session=True,
-            env=inherited
+            env=self._environment(**env),
+        )
+        self.processes.append(process)
+        return process
+
+    def verify(self, *arguments: str) -> Any:
+        """What `manage.py verify` finds, as JSON values."""
+        command = [sys.executable, "manage.py", "verify", "--participants", "--json", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode in (0, 1), done.stderr
+        return json.loads(done.stdout)
+
+    def _environment(self, **env: str) -> dict[str, str]:
+        unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+        participants = {f"PARTICIPANT_{n.upper()}_URL": u for n, u in self.shop.urls.items()}
+        return (
+            inherited
             | participants
             | {
                 "SAGA_STATE_DIR": str(self.folder / "state"),
@@ -81,10 +98,8 @@ class Service:
                 "LOG_LEVEL": "error",
                 "SAGA_WORKER_PROCESSES": "1",
                 **env,
-            },
+            }
         )
-        self.processes.append(process)
-        return process
 
     def start_api(self, **env: str) -> subprocess.Popen[bytes]:
         """Start the API and wait until it is ready."""
@@ -143,11 +158,3 @@ class Service:
     def fault(self, service: str, **switch: Any) -> None:
         answer = self.http.put(f"{self.shop.urls[service]}/faults", json=switch)
         assert answer.status_code == 201, answer.text
-
-    def ledger(self) -> list[dict[str, Any]]:
-        """What the three participants wrote down."""
-        return [
-            entry
-            for url in self.shop.urls.values()
-            for entry in self.http.get(f"{url}/ledger").json()["entries"]
-        ]

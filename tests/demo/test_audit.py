@@ -13,6 +13,7 @@ from sagas.demo.audit import audit
 
 Json = dict[str, Any]
 
+AT = "2026-01-01T00:00:00+00:00"
 SAGA_ID = "0190e5a0-0000-7000-8000-000000000000"
 STEPS = {
     "validate_inventory": None,
@@ -31,12 +32,14 @@ class World:
             "type": "purchase_saga",
             "status": "completed",
             "run": 1,
+            "definition_version": 1,
             "error": None,
             "waiting": "",
             "data": {"amount": "59.98", "items": [{"quantity": 2}]},
             "steps": [{"name": name, "compensation": undo} for name, undo in STEPS.items()],
         }
         self.events: list[Json] = []
+        self._record("saga_created", {"steps": list(STEPS)})
         self.entries: list[Json] = []
         self.act("validate_inventory", "checked")
         self.act("reserve_inventory")
@@ -65,10 +68,12 @@ class World:
 
     def _call(self, kind: str, step: str, name: str, outcome: str, **more: object) -> None:
         number = len(self.events) + 1
-        data = {"step": step, "call": kind, "attempt": 1}
-        self.events.append({"seq": number, "kind": "attempt_started", "data": data})
+        data = {"step": step, "call": kind, "attempt": 1, "until": AT}
+        self._record("attempt_started", data)
         entry = {
             "seq": number,
+            "at": AT,
+            "saga_id": SAGA_ID,
             "service": "payment" if "payment" in name else "inventory",
             "step": name,
             "kind": kind,
@@ -80,6 +85,10 @@ class World:
             "amount": None,
         }
         self.entries.append(entry | more)
+
+    def _record(self, kind: str, data: Json) -> None:
+        event = {"seq": len(self.events) + 1, "at": AT, "kind": kind, "data": data}
+        self.events.append(event | {"actor": "worker", "reason": ""})
 
     def entry(self, step: str) -> Json:
         (found,) = (entry for entry in self.entries if entry["step"] == step)
@@ -198,7 +207,7 @@ def test_what_is_wrong_with_a_compensated_saga(broken: Break, subject: str, text
 def test_effects_that_did_not_come_about_as_the_chapter_has_it_are_wrong() -> None:
     world = World()
     world.compensate()
-    found = audit(world.saga, world.events, world.entries, ("compensated",), effects=2)
+    found = audit(world.saga, world.events, world.entries, ("compensated",), number=2)
     (wrong,) = (finding for finding in found if not finding.good)
     assert wrong.text == "3 took place, where 2 should have"
 

@@ -191,3 +191,9 @@ def test_the_error_tells_what_the_participant_said_in_one_line(serve, status, bo
     assert outcome.error == f"partner answered {status}{reason}"
     assert outcome.answer is not None
     assert outcome.answer["body"] == body.decode("utf-8", "replace")[:2000]
+
+
+def test_a_wait_that_is_asked_for_is_kept_with_the_answer(serve):
+    outcome = outcome_of(serve, http(503, headers="Retry-After: 7\r\n"))
+    assert outcome.retry_after == timedelta(seconds=7)
+    assert outcome.answer == {"status": 503, "body": "{}", "retry_after": 7.0}
