@@ -17,7 +17,11 @@ from typing import Protocol
 from uuid import uuid4
 
 PROBE_LOOK = 1.0
-"""Seconds after which a call that waits for another's probe asks again: most end sooner."""
+"""Seconds after which a call that waits for another's probe asks again, at the earliest.
+
+Most probes end sooner. One that has taken longer will probably take as long again; and each look
+costs a waiting saga a claim and three events.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +83,9 @@ class LocalBreaker:
             if now < self._open_until:
                 return Permit(wait=timedelta(seconds=self._open_until - now))
             if self._probe and now < self._probe_until:
-                left = min(self._probe_until - now, PROBE_LOOK)
-                return Permit(wait=timedelta(seconds=left))
+                left = self._probe_until - now
+                age = self._limits.probe - left
+                return Permit(wait=timedelta(seconds=min(left, max(age, PROBE_LOOK))))
             self._probe, self._probe_until = uuid4().hex, now + self._limits.probe
             return Permit(probe=self._probe)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -51,7 +51,7 @@ class PurchaseSagaExecutor(SagaExecutor):
 
     saga_type = "purchase_saga"
     data = PurchaseData
-    steps = (
+    steps: ClassVar[tuple[Step, ...]] = (
         Step("validate_inventory", "inventory", answer=Availability),
         Step(
             "reserve_inventory",

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from redis.exceptions import NoScriptError, RedisError
 
-from executors.breaker import Limits, LocalBreaker, Permit
+from executors.breaker import PROBE_LOOK, Limits, LocalBreaker, Permit
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,9 @@ local open_until = tonumber(redis.call('GET', KEYS[1]) or '-1')
 if open_until < 0 then return 0 end
 if now < open_until then return open_until - now end
 if redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2]) then return -1 end
-return math.min(math.max(redis.call('PTTL', KEYS[3]), 1), 1000)
+local left = math.max(redis.call('PTTL', KEYS[3]), 1)
+local age = ARGV[2] - left
+return math.min(left, math.max(age, tonumber(ARGV[3])))
 """)
 
 _SUCCEEDED = _Script("""
@@ -96,7 +98,7 @@ class RedisBreaker:
         """Whether a call may be sent now."""
         token = uuid4().hex
         try:
-            wait = int(self._run(_ENTER, token, _ms(self._limits.probe)))
+            wait = int(self._run(_ENTER, token, _ms(self._limits.probe), _ms(PROBE_LOOK)))
         except _Away:
             return self._local.enter()
         if wait < 0:

@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from io import BufferedIOBase
+from typing import Any
 from urllib.parse import SplitResult
 
 from executors import sockets
@@ -51,11 +53,34 @@ class Answer:
     body: bytes
 
 
-class _Response(HTTPResponse):
-    """An answer; interim ones (103 Early Hints, say) before it are passed over.
+class _Head:
+    """The lines of an answer's head, which must not end before the head does."""
 
-    The standard library passes over 100 alone, and takes any other for the answer.
+    def __init__(self, lines: BufferedIOBase) -> None:
+        self._lines = lines
+        self.close = lines.close
+
+    def readline(self, limit: int) -> bytes:
+        line = self._lines.readline(limit)
+        if not line:
+            raise IncompleteRead(b"")
+        return line
+
+
+class _Response(HTTPResponse):
+    """An answer whose head is whole; interim ones (103 Early Hints, say) are passed over.
+
+    The standard library takes a head that is cut off for a whole one, and so perhaps a lost
+    answer for an empty success; and of interim answers it passes over 100 alone.
     """
+
+    def begin(self) -> None:
+        lines: Any = self.fp
+        self.fp = _Head(lines)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            self.fp = lines if self.fp else None  # type: ignore[assignment]
 
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]

@@ -40,7 +40,7 @@ class Proxy:
         self._switches = Switches(self.struck, seed)
         self._stopping = threading.Event()
         self._refusing = threading.Event()
-        self._refused = threading.Event()
+        self._is_closed = False
         self._refuse_until: float | None = None
         self._open: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
@@ -95,15 +95,15 @@ class Proxy:
         """Switch all faults off; `struck` stays, and so does what struck already."""
         self._switches.clear()
         self._refusing.clear()
+        self._wait_until(closed=False)
 
     # --- Connections --------------------------------------------------------------------------
 
     def _refuse(self, seconds: float | None) -> None:
         self._switches.count("refuse")
         self._refuse_until = None if seconds is None else time.monotonic() + seconds
-        self._refused.clear()
         self._refusing.set()
-        self._refused.wait(5)  # so that the next connection is refused for certain
+        self._wait_until(closed=True)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -120,12 +120,19 @@ class Proxy:
         self._listener.close()
         self._listener = _bound(self.port)
         self._end_connections()
+        self._is_closed = True
         while self._refusing.is_set() and not self._stopping.is_set():
-            self._refused.set()
             if self._refuse_until is not None and time.monotonic() >= self._refuse_until:
                 self._refusing.clear()
             self._stopping.wait(0.005)
         self._listener.listen(128)
+        self._is_closed = False
+
+    def _wait_until(self, *, closed: bool) -> None:
+        """So that it is certain what becomes of the next connection."""
+        while self._is_closed is not closed and self._refusing.is_set() is closed:
+            if self._stopping.wait(0.002):
+                return
 
     def _end_connections(self) -> None:
         for connection in list(self._open):

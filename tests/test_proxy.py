@@ -140,6 +140,16 @@ def test_only_a_connection_that_was_idle_is_closed(server, proxy, line):
     assert proxy.struck == {"close_idle": 1}
 
 
+def test_once_refusing_is_switched_on_or_off_it_holds_for_the_next_connection(proxy, line):
+    for _ in range(20):
+        proxy.fault("refuse")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", proxy.port))
+        proxy.clear()
+        assert post(line) == b'{"ok":true}'
+        line.close()
+
+
 @pytest.mark.parametrize("seconds", [None, 0.2])
 def test_connections_are_refused_for_a_while(proxy, line, seconds):
     assert post(line)

@@ -61,6 +61,11 @@ class Peer:
         if self._server.stopping.wait(seconds):
             raise Stopped
 
+    def wait_for(self, event: threading.Event) -> None:
+        """Wait until the test sets the event."""
+        while not event.wait(0.01):
+            self.wait(0)
+
     def reset(self) -> None:
         """End the connection with an RST."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from threading import Barrier
@@ -14,6 +15,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from executors import breaker, redis_breaker
 from executors.breaker import Breaker, Limits, LocalBreaker, Permit
 from executors.redis_breaker import RedisBreaker
 
@@ -49,19 +51,19 @@ class Fleet:
         return permit
 
 
-def fleet_of_one() -> Fleet:
+def fleet_of_one(limits: Limits = LIMITS) -> Fleet:
     now = [1000.0]
 
     def pass_time(seconds: float) -> None:
         now[0] += seconds
 
-    return Fleet([LocalBreaker(LIMITS, clock=lambda: now[0])] * 3, pass_time)
+    return Fleet([LocalBreaker(limits, clock=lambda: now[0])] * 3, pass_time)
 
 
-def fleet_over_redis() -> Fleet:
+def fleet_over_redis(limits: Limits = LIMITS) -> Fleet:
     name = uuid4().hex
     clients = [redis.Redis.from_url(settings.REDIS_URL) for _ in range(3)]
-    callers = [RedisBreaker(name, LIMITS, partial(_same, client)) for client in clients]
+    callers = [RedisBreaker(name, limits, partial(_same, client)) for client in clients]
     return Fleet([*callers], lambda seconds: time.sleep(seconds + 0.005))
 
 
@@ -73,7 +75,11 @@ def _same(client: redis.Redis) -> redis.Redis:
 def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
     made = fleet_of_one() if request.param == "local" else fleet_over_redis()
     yield made
-    for caller in made.callers:
+    close(made)
+
+
+def close(fleet: Fleet) -> None:
+    for caller in fleet.callers:
         if isinstance(caller, RedisBreaker):
             caller._client().close()
 
@@ -136,6 +142,30 @@ def test_after_the_recovery_time_one_may_probe_and_the_others_wait(fleet):
         refused = caller.enter()
         assert refused.wait is not None
         assert timedelta(0) < refused.wait <= timedelta(seconds=LIMITS.probe)
+
+
+@pytest.mark.parametrize("make", [fleet_of_one, pytest.param(fleet_over_redis, marks=needs_redis)])
+def test_who_waits_for_a_probe_asks_again_after_as_long_as_it_has_taken(make, monkeypatch):
+    for module in (breaker, redis_breaker):
+        monkeypatch.setattr(module, "PROBE_LOOK", 0.01)
+    fleet = make(replace(LIMITS, probe=100))
+    fleet.probe()
+    ages = (0.0, 0.1, 0.3)
+    waits = []
+    for before, age in zip((0.0, *ages), ages, strict=False):
+        fleet.pass_time(age - before)
+        waits.append(fleet.other.enter().wait.total_seconds())
+    assert all(wait >= max(age, 0.01) - 0.001 for wait, age in zip(waits, ages, strict=True))
+    assert waits == sorted(waits)
+    assert waits[-1] < 50, "only as long as it has taken, not until it is given up"
+    close(fleet)
+
+
+def test_nobody_waits_for_longer_than_until_a_probe_is_given_up(fleet):
+    fleet.probe()
+    fleet.pass_time(LIMITS.probe * 0.7)
+    wait = fleet.other.enter().wait
+    assert wait is None or wait <= timedelta(seconds=LIMITS.probe * 0.3 + 0.001)
 
 
 @pytest.mark.parametrize("_", range(3))
