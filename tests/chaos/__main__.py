@@ -1,0 +1,108 @@
+"""./run chaos: faults of all kinds on the whole system, then the promises are checked.
+
+The same seed gives the same faults and the same clients' doings at the same planned times. What
+it does not give is the same interleaving: which call is under way when a fault strikes differs
+from run to run, and so a violation may not show again at once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import tempfile
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from types import FrameType
+
+from tests.chaos.kinds import KINDS
+from tests.chaos.plan import MOST_MINUTES, MOST_SAGAS, strikes
+from tests.chaos.report import VIOLATED, lines, verdict
+from tests.chaos.run import Options, keep, run
+from tests.chaos.system import System
+
+_SAGAS_A_MINUTE = 300
+"""So many that two cores are not saturated: else a takeover waits for the processor."""
+
+
+def main() -> int:
+    """Run, print the report, and return the exit status."""
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    options = Options(
+        seed=asked.seed,
+        seconds=asked.minutes * 60,
+        sagas=asked.sagas or max(1, round(asked.minutes * _SAGAS_A_MINUTE)),
+        workers=asked.workers,
+        kinds=tuple(asked.kinds.split(",")) if asked.kinds else tuple(KINDS),
+        operator=asked.operator,
+    )
+    planned = strikes(options.seed, options.seconds, options.kinds)
+    if asked.plan:
+        for strike in planned:
+            _say(f"{strike.at:8.2f} {strike.kind} {strike.seconds} s, {strike.times} times")
+        return 0
+    least = asked.least if asked.least is not None else len(planned) // 2
+    folder = Path(tempfile.mkdtemp(prefix="saga-chaos-"))
+    _say(f"{options.sagas} sagas, {len(planned)} faults planned, files in {folder}")
+    try:
+        with System(folder, workers=options.workers, seed=options.seed) as system:
+            _say("the system runs")
+            result = run(system, options, _say)
+            status = verdict(result, least)
+            if status == VIOLATED or asked.keep:
+                keep(system, result)
+    except KeyboardInterrupt:
+        _say("interrupted; all processes are ended")
+        return 130
+    for line in lines(result):
+        _say(line)
+    if status == VIOLATED or asked.keep:
+        _say(f"\ndatabase, logs and what clients were told: {folder}")
+    else:
+        shutil.rmtree(folder)
+    if status and status != VIOLATED:
+        _say(f"\nno proof: fewer than {least} faults struck")
+    return status
+
+
+def _arguments() -> Namespace:
+    parser = ArgumentParser(prog="./run chaos", description=(__doc__ or "").partition("\n\n")[2])
+    add = parser.add_argument
+    add("--minutes", type=_minutes, default=3.0, help="of faults (default 3)")
+    add("--seed", type=int, default=1)
+    add("--sagas", type=_sagas, help=f"purchases (default {_SAGAS_A_MINUTE} a minute)")
+    add("--workers", type=int, choices=range(1, 9), default=2, help="(default 2)")
+    add("--kinds", help="only these kinds of faults, with commas between")
+    add("--least", type=int, help="faults without which it is no proof (default: half the plan)")
+    add("--operator", action="store_true", help="retry failed sagas once the faults have stopped")
+    add("--keep", action="store_true", help="keep the folder also when all is well")
+    add("--plan", action="store_true", help="only show the planned faults")
+    return parser.parse_args()
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= MOST_MINUTES:
+        raise ArgumentTypeError(f"from more than 0 to {MOST_MINUTES:g}")
+    return value
+
+
+def _sagas(text: str) -> int:
+    value = int(text)
+    if not 0 < value <= MOST_SAGAS:
+        raise ArgumentTypeError(f"from 1 to {MOST_SAGAS}")
+    return value
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

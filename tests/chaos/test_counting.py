@@ -1,0 +1,181 @@
+"""What counts: faults that struck, recoveries, and the verdict."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.chaos import broker
+from tests.chaos.client import Answer, Told
+from tests.chaos.load import Load
+from tests.chaos.processes import Slot, children, eventually
+from tests.chaos.recovery import Mark, Recovery, longest_and_median, recoveries
+from tests.chaos.report import GOOD, NO_PROOF, VIOLATED, lines, verdict
+from tests.chaos.run import Options, Result
+from tests.chaos.struck import Kill, Struck
+
+
+def test_only_what_struck_is_counted() -> None:
+    struck = Struck(["redis_flush", "api_kill"])
+    struck.plan("redis_flush")
+    struck.plan("api_kill")
+    struck.count("redis_flush", 0)
+    struck.count("api_kill", 2)
+    assert struck.table() == [("redis_flush", 1, 0), ("api_kill", 1, 2)]
+    assert struck.never == ["redis_flush"]
+    assert struck.total == 2
+
+
+# --- Recovery ---------------------------------------------------------------------------------
+
+
+def marks(*rows: tuple[str, str, float], saga: str = "a") -> list[Mark]:
+    return [Mark(saga, seq, *row) for seq, row in enumerate(rows, 1)]
+
+
+def test_a_recovery_lasts_from_the_kill_to_the_next_worker() -> None:
+    history = marks(
+        ("claimed", "host:11:x", 1.0),
+        ("attempt_started", "host:11:x", 1.0),
+        ("claimed", "host:22:y", 9.5),
+        ("attempt_started", "host:22:y", 9.5),
+    )
+    assert recoveries([Kill(2.0, frozenset({11}))], history) == [Recovery("a", 2.0, 7.5)]
+
+
+def test_a_saga_that_nobody_took_over_is_found() -> None:
+    history = marks(("claimed", "host:11:x", 1.0), ("attempt_started", "host:11:x", 1.0))
+    assert recoveries([Kill(2.0, frozenset({11}))], history) == [Recovery("a", 2.0, None)]
+
+
+def test_a_saga_that_its_worker_had_let_go_or_ended_was_not_being_driven() -> None:
+    waits = marks(("attempt_started", "host:11:x", 1.0), ("attempt_failed", "host:11:x", 1.2))
+    ended = marks(
+        ("attempt_started", "host:11:x", 1.0), ("saga_completed", "host:11:x", 1.2), saga="b"
+    )
+    assert recoveries([Kill(2.0, frozenset({11}))], waits + ended) == []
+
+
+def test_workers_that_live_and_people_have_no_recoveries() -> None:
+    history = marks(("attempt_started", "host:12:x", 1.0), ("execute_requested", "api", 1.1))
+    assert recoveries([Kill(2.0, frozenset({11}))], history) == []
+
+
+def test_longest_and_median() -> None:
+    found = [Recovery("a", 0, seconds) for seconds in (7.0, None, 8.0, 7.5)]
+    assert longest_and_median(found) == (8.0, 7.5)
+    assert longest_and_median([]) == (0.0, 0.0)
+
+
+# --- Verdict ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Result:
+    options = Options(seed=1, seconds=1, sagas=1, workers=1, kinds=("redis_flush",))
+    told = Told(tmp_path / "clients.jsonl")
+    told.close()
+    load = Load(cast(Any, None), [], "test")
+    return Result(options=options, struck=Struck(options.kinds), told=told, load=load)
+
+
+def test_too_few_faults_are_no_proof(result: Result) -> None:
+    result.struck.count("redis_flush", 2)
+    assert verdict(result, least=2) == GOOD
+    assert verdict(result, least=3) == NO_PROOF
+
+
+def test_any_violation_is_a_failure(result: Result) -> None:
+    result.verified = {"violations": [{"invariant": 3, "saga": "a", "text": "twice"}]}
+    assert verdict(result, least=0) == VIOLATED
+    assert "  invariant 3: a twice" in list(lines(result))
+
+
+def test_a_problem_that_only_a_client_saw_is_a_failure(result: Result) -> None:
+    result.load.problems.append("a key was answered with two sagas")
+    assert verdict(result, least=0) == VIOLATED
+
+
+def test_a_kind_that_never_struck_is_shown_as_such(result: Result) -> None:
+    result.struck.plan("redis_flush")
+    assert any("redis_flush" in line and "never" in line for line in lines(result))
+
+
+def test_what_clients_were_told_is_written_down(tmp_path: Path) -> None:
+    told = Told(tmp_path / "told")
+    told.note("create", "k", b"{}", Answer(201, {"id": "a"}), "a")
+    told.note("create", "k", b"{}", Answer(500, {}), None)
+    told.close()
+    first = json.loads((tmp_path / "told").read_text().splitlines()[0])
+    assert (first["op"], first["key"], first["status"], first["saga_id"]) == (
+        "create", "k", 201, "a",
+    )  # fmt: skip
+    assert len(told.odd) == 1  # nobody expects a 500
+    assert told.answers == {("create", 201): 1, ("create", 500): 1}
+
+
+# --- Messages and processes -------------------------------------------------------------------
+
+
+class Fake:
+    """A Redis with what is needed of it."""
+
+    def __init__(self) -> None:
+        self.texts = {b"one": json.dumps({"options": {"redis_message_id": "one"}})}
+        self.queue: list[Any] = []
+
+    def hget(self, _: str, name: bytes) -> str | None:
+        return self.texts.get(name)
+
+    def hset(self, _: str, name: Any, text: str) -> None:
+        self.texts[name] = text
+
+    def hdel(self, _: str, name: bytes) -> None:
+        self.texts.pop(name, None)
+
+    def rpush(self, _: str, *names: Any) -> None:
+        self.queue += names
+
+
+def test_a_doubled_message_is_two_messages_with_ids_of_their_own() -> None:
+    redis = Fake()
+    broker.double(redis, b"one")
+    fresh, first = redis.queue
+    assert first == b"one"
+    assert json.loads(redis.texts[fresh])["options"]["redis_message_id"] == fresh
+
+
+def test_a_dropped_message_is_gone() -> None:
+    redis = Fake()
+    broker.drop(redis, b"one")
+    assert (redis.queue, redis.texts) == ([], {})
+
+
+def test_a_process_that_ends_by_itself_is_started_again_and_one_that_is_closed_is_not(
+    tmp_path: Path,
+) -> None:
+    command = ["-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    slot = Slot("sleeper", command, {"PATH": os.defpath}, tmp_path / "log")
+
+    def started() -> list[int]:
+        return [int(line) for line in (tmp_path / "log").read_text().split()]
+
+    def twice() -> bool:
+        slot.look()
+        return len(started()) == 2
+
+    slot.start()
+    try:
+        eventually(lambda: len(started()) == 1, 10, "it runs")
+        os.kill(started()[0], 9)
+        eventually(twice, 10, "it runs again")
+        assert slot.ended_by_itself == {-9: 1}
+        assert started()[1] in children(os.getpid())
+        assert slot.replace()
+        eventually(lambda: len(started()) == 3, 10, "another runs in its place")
+    finally:
+        slot.close()
+    slot.look()
+    assert not set(started()) & set(children(os.getpid()))
