@@ -7,6 +7,7 @@ late or out of order. What to do, and whether to do anything, is read from the d
 from __future__ import annotations
 
 import logging
+from functools import partial
 from threading import Event
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.db import close_old_connections
 
 from sagas import runtime, services
 from sagas.broker import QUEUE, backlog, broker
+from sagas.engine.presence import Presence
 from sagas.engine.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
@@ -63,10 +65,13 @@ class Sweeping(dramatiq.Middleware):
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         stopping.clear()
+        # Until the process ends it counts as alive: what is in flight when it stops is its own.
+        presence = Presence(runtime.engine().owner, sure_after=settings.SAGA_LEASE)
         self._sweeper = Sweeper(
             wake=wake,
             drive=lambda saga_id: services.drive(saga_id, stopping.is_set),
             backlog=backlog,
+            bury=partial(services.take_from_the_gone, presence),
             interval=settings.SAGA_SWEEP_INTERVAL,
         )
         self._sweeper.start()

@@ -125,6 +125,8 @@ def _line(event: ev.Event) -> tuple[int, str]:
             return logging.ERROR, "step failed"
         case at.AttemptInterrupted():
             return logging.WARNING, "step interrupted"
+        case ev.WorkerLost():
+            return logging.WARNING, "worker lost"
         case at.AttemptHeld() | ev.Parked():
             return logging.WARNING, "saga waits"
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from uuid import UUID
@@ -20,6 +20,14 @@ def due_saga_ids(limit: int) -> list[UUID]:
     """Sagas that need attention now, the longest overdue first, by the database's clock."""
     due = Saga.objects.filter(due_at__lte=Now()).order_by("due_at")
     return list(due.values_list("id", flat=True)[:limit])
+
+
+def leases(seconds: float, limit: int) -> list[tuple[UUID, str]]:
+    """Sagas whose lease ends within the time, and who has it; the soonest first."""
+    now = Now()
+    leased = Saga.objects.filter(due_at__gt=now, due_at__lte=now + timedelta(seconds=seconds))
+    found = leased.exclude(owner="").order_by("due_at").values_list("id", "owner")
+    return list(found[:limit])
 
 
 def id_or_start(text: str, *fields: str) -> Q:

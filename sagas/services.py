@@ -21,9 +21,13 @@ from sagas.domain.rules import Illegal, allowed_operations
 from sagas.domain.state import ENDED, Operation, SagaStatus
 from sagas.engine import store
 from sagas.engine.engine import Busy
+from sagas.engine.presence import Presence
 from sagas.engine.whole import whole
 from sagas.engine.writer import UnknownDefinition
 from sagas.models import Saga
+
+_AT_ONCE = 1000
+"""Leases that are looked at in one go: more than the threads of most fleets."""
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 _stopping = False
@@ -171,6 +175,15 @@ def allowed(saga: Saga) -> list[str]:
 def drive(saga_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
     """Drive the saga as far as it goes now, if it is due and no other worker does."""
     runtime.engine().drive(saga_id, stopping=stopping)
+
+
+def take_from_the_gone(presence: Presence) -> None:
+    """Have the sagas of workers that are gone be due now; called again and again by a worker."""
+    leased = selectors.leases(settings.SAGA_LEASE, _AT_ONCE)
+    gone = presence.gone({owner for _, owner in leased})
+    for saga_id, owner in leased:
+        if owner in gone:
+            runtime.engine().lose(saga_id, owner)
 
 
 def wait_until_ended(saga_id: UUID, seconds: float) -> bool:

@@ -54,6 +54,7 @@ EVENTS: Mapping[tuple[str, str], Look] = {
     ("compensate_requested", ""): Look(_("compensate asked for"), "undo", "primary"),
     ("compensation_triggered", ""): Look(_("turns round: compensating"), "undo", "warning"),
     ("claimed", ""): Look(_("a worker took the lease"), "back_hand"),
+    ("worker_lost", ""): Look(_("its worker is gone"), "link_off"),
     ("handed_back", ""): Look(_("the worker stops and hands it back"), "front_hand"),
     ("parked", ""): Look(_("parked"), "local_parking", "warning"),
     ("attempt_started", _ACTION): Look(_("action started"), "arrow_forward", "info"),

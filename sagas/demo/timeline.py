@@ -57,6 +57,7 @@ _NOTES = {
     "retry_requested": ("retry, run {run}", "bold"),
     "compensate_requested": ("compensate", "bold"),
     "compensation_triggered": ("compensating: {reason}", "yellow"),
+    "worker_lost": ("its worker is gone", "dim"),
     "handed_back": ("the worker stops and hands the saga back", "dim"),
     "parked": ("parked: {reason}", "yellow"),
 }

@@ -20,6 +20,7 @@ _RECORDED: tuple[type[ev.Event], ...] = (
     ev.CompensationTriggered,
     ev.Claimed,
     ev.HandedBack,
+    ev.WorkerLost,
     ev.Parked,
     at.AttemptStarted,
     at.AttemptSucceeded,

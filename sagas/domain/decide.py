@@ -85,6 +85,14 @@ def _(trigger: tr.Claim, d: Decision) -> Iterator[ev.Event]:
 
 
 @_on.register
+def _(trigger: tr.Lose, d: Decision) -> Iterator[ev.Event]:
+    leased = d.state.due_at is not None and d.state.due_at > d.now
+    if not leased or not trigger.owner or d.state.owner != trigger.owner:
+        raise Illegal("the worker does not have the saga")
+    yield d.record(ev.WorkerLost(owner=trigger.owner, due_at=d.now))
+
+
+@_on.register
 def _(trigger: tr.Start, d: Decision) -> Iterator[ev.Event]:
     call = _require_next(d)
     if d.must_turn:  # building the call took until the deadline

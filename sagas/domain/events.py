@@ -154,6 +154,18 @@ class HandedBack(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerLost(Event):
+    """The worker that had the lease is known to be gone: it ends now, and not in its time."""
+
+    owner: str
+    due_at: datetime
+
+    def apply(self, state: SagaState) -> SagaState:
+        # Its call stays in flight, and its claim counts as one that recorded nothing.
+        return replace(state, owner="", due_at=self.due_at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parked(Event):
     """No code here can drive the saga now; it is looked at again at `due_at`."""
 

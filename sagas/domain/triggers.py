@@ -35,6 +35,13 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Lose:
+    """The worker of that name is gone; nothing breaks if it is not."""
+
+    owner: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
     """The holder of the lease is about to make the next call."""
 
@@ -70,4 +77,4 @@ class Park:
     wait: timedelta
 
 
-Trigger = Execute | Compensate | Retry | Claim | Start | Unbuildable | Answer | Park
+Trigger = Execute | Compensate | Retry | Claim | Lose | Start | Unbuildable | Answer | Park

@@ -136,7 +136,7 @@ class Drive:
         if request is None:
             try:
                 request = self._executor.prepare(_step_call(work, call))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 logger.exception("the call for step %s could not be built", call.step)
                 return tr.Unbuildable(error=f"its call could not be built: {_shown(error)}")
         return tr.Start(lease=self._writer.lease, request=request)
@@ -181,7 +181,7 @@ def _step_call(work: store.Loaded, call: Call) -> StepCall:
     )
 
 
-def _shown(error: Exception) -> str:
+def _shown(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:300]
 
 

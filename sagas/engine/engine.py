@@ -21,7 +21,7 @@ from sagas.domain.rules import Illegal
 from sagas.domain.state import SagaState
 from sagas.engine import store
 from sagas.engine.drive import Drive
-from sagas.engine.lock import saga_lock
+from sagas.engine.lock import break_lock, saga_lock
 from sagas.engine.ports import Catalog, Recorded
 from sagas.engine.writer import Events, UnknownDefinition, Writer
 from sagas.models import Saga
@@ -79,6 +79,17 @@ class Engine(Writer):
             if self.save(loaded, definition, events, now, actor=actor, reason=reason):
                 return
         raise Busy(f"saga {saga_id} is being changed by others")
+
+    def lose(self, saga_id: UUID, owner: str) -> None:
+        """End the lease of a worker that is known to be gone, so that the saga is due now."""
+        loaded = store.load(saga_id)
+        definition, now = self.executor(loaded).definition, self.now(loaded)
+        try:
+            events = decide(definition, loaded.state, tr.Lose(owner=owner), now)
+        except Illegal:
+            return  # it has ended, or is another's already
+        if self.save(loaded, definition, events, now, actor=self.owner) is not None:
+            break_lock(saga_id)
 
     def drive(self, saga_id: UUID, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Take the lease if the saga is due, and make its calls until it waits or ends."""

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def saga_lock(saga_id: UUID, seconds: float) -> Iterator[bool]:
     """Whether this process may try to claim the saga; held for at most `seconds`."""
-    name, token = f"saga-lock:{saga_id}", uuid4().hex
+    name, token = _name(saga_id), uuid4().hex
     if cache_away:
         yield True
         return
@@ -37,6 +37,18 @@ def saga_lock(saga_id: UUID, seconds: float) -> Iterator[bool]:
     finally:
         if mine:
             _release(name, token)
+
+
+def break_lock(saga_id: UUID) -> None:
+    """Take the lock of a worker that is gone away."""
+    try:
+        cache.delete(_name(saga_id))
+    except Exception:
+        logger.warning("a lock is left to expire: the cache is away")
+
+
+def _name(saga_id: UUID) -> str:
+    return f"saga-lock:{saga_id}"
 
 
 def _release(name: str, token: str) -> None:

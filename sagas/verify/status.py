@@ -38,7 +38,7 @@ EDGES: Mapping[str, Mapping[Place, Place]] = {
     "saga_compensated": {PENDING: COMPENSATED, BACKWARD: COMPENSATED},
     "saga_failed": {FORWARD: FAILED, BACKWARD: STUCK},
     **dict.fromkeys((kind for kind in KINDS if kind.startswith("attempt_")), _WORK),
-    **dict.fromkeys(("claimed", "handed_back", "parked"), _WORK),
+    **dict.fromkeys(("claimed", "handed_back", "worker_lost", "parked"), _WORK),
 }
 """Where each kind of event may be recorded, and where it leads: written by hand, beside `decide`,
 so that the one can be held against the other."""

@@ -27,6 +27,7 @@ COMMANDS: dict[Operation, tr.Trigger] = {
     Operation.RETRY: tr.Retry(),
 }
 CLAIM = tr.Claim(owner="worker", lease=LEASE)
+LOSE = tr.Lose(owner="worker")
 PARK = tr.Park(reason="unknown here", wait=LEASE)
 UNBUILDABLE = tr.Unbuildable(error="no")
 STARTS = [tr.Start(lease=LEASE, request=cast(Any, body)) for body in range(8)]

@@ -102,7 +102,7 @@ def _check_change(saga: SagaState, trigger: tr.Trigger, state: SagaState) -> Non
     _require(len(calling) <= 1, "shape: two calls are in flight")
     idle = not (state.owner or calling or state.cancel_requested)
     _require(in_progress or idle, "shape: an ended saga with work left")
-    parked = isinstance(trigger, tr.Park | tr.Compensate)
+    parked = isinstance(trigger, tr.Park | tr.Compensate | tr.Lose)
     _require(not calling or state.owner or parked, "shape: a call in flight is nobody's")
 
 

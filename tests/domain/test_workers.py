@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sagas.domain import triggers as tr
 from sagas.domain.decide import MAX_CRASHES
 from sagas.domain.state import Effect
-from tests.domain.given import calling
+from tests.domain.given import LEASE, Story, calling, given
 
 VANISHED = "the worker vanished before it recorded an answer"
 
@@ -92,3 +93,45 @@ def test_a_stopping_worker_still_ends_the_saga_or_turns_it_round() -> None:
 
 def test_a_stopping_worker_changes_nothing_about_a_wait() -> None:
     assert calling("pay").answer("in_doubt", hand_back=True).waits == 1
+
+
+# A worker that is known to be gone need not be waited for.
+
+
+def test_the_lease_of_a_lost_worker_ends_at_once_and_its_call_is_in_doubt() -> None:
+    story = calling("pay").when(tr.Lose(owner="worker"))
+    assert story.kinds == ["worker_lost"]
+    assert (story.calls, story.state.owner, story.waits) == ("pay", "", 0)
+    assert story.claimed("another").step("pay").effect is Effect.IN_DOUBT
+    assert story.step("pay").attempts == 2
+
+
+def test_a_lost_worker_counts_as_crashed() -> None:
+    story = given().executed().when(tr.Claim(owner="worker", lease=LEASE))
+    for crashes in range(1, MAX_CRASHES + 1):
+        assert story.state.crashes == crashes
+        story.when(tr.Lose(owner="worker")).when(tr.Claim(owner="worker", lease=LEASE))
+    assert story.stands == "failed"
+
+
+def test_one_that_lives_after_all_records_its_answer_and_no_more() -> None:
+    story = calling("pay").when(tr.Lose(owner="worker")).answer("succeeded")
+    assert (story.kinds, story.calls, story.waits) == (["attempt_succeeded"], "", 0)
+    assert story.claimed("another").calls == "tell"
+
+
+@pytest.mark.parametrize(
+    ("story", "owner"),
+    [
+        (given().executed(), ""),
+        (given().executed(), "worker"),
+        (calling("pay"), "another"),
+        (calling("pay"), ""),
+        (calling("pay").wait(), "worker"),
+        (calling("pay").answer("in_doubt"), "worker"),
+        (calling("pay").when(tr.Lose(owner="worker")), "worker"),
+        (calling("tell").answer("succeeded"), "worker"),
+    ],
+)
+def test_who_does_not_have_the_saga_cannot_lose_it(story: Story, owner: str) -> None:
+    story.refuses(tr.Lose(owner=owner))

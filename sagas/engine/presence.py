@@ -1,0 +1,85 @@
+"""Which workers are alive, as PostgreSQL knows: so that a dead one's lease need not run out.
+
+Each worker process holds an advisory lock under its name. PostgreSQL lets it go as soon as the
+connection ends, and that ends with the process, however it dies. This only saves time: a worker
+that is taken for dead though it lives is fenced off by the epoch, as if its lease had ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+_CLASS = int.from_bytes(b"saga")
+"""The first half of the locks' keys: it keeps them apart from other users' of the database."""
+
+_HELD = """
+SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+class Presence:
+    """This worker's lock, on a connection of its own, and those of the others."""
+
+    def __init__(self, owner: str, *, sure_after: float) -> None:
+        self._key = _key(owner)
+        self._sure_after = sure_after
+        self._connection: Any = None
+        self._since = 0.0
+
+    def gone(self, owners: Iterable[str]) -> set[str]:
+        """Those of the workers that are gone; none while that is not sure.
+
+        After a restart of the database nobody holds a lock: for `sure_after` seconds from when
+        this worker has its own again, the others are given the time to take theirs.
+        """
+        if connection.vendor != "postgresql":
+            return set()
+        try:
+            held = self._held()
+        except (OSError, psycopg.Error) as error:
+            logger.warning("which workers are alive is not known: %s", error)
+            self.close()
+            return set()
+        if time.monotonic() - self._since < self._sure_after:
+            return set()
+        return {owner for owner in owners if _key(owner) not in held}
+
+    def close(self) -> None:
+        """Let the lock go: from now on this worker is gone."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _held(self) -> set[int]:
+        """The keys of all locks, after taking one's own where that is not held."""
+        if self._connection is None:
+            parameters = connection.get_connection_params()
+            self._connection = connection.get_new_connection(parameters)
+            self._connection.autocommit = True
+        held = {key for (key,) in self._connection.execute(_HELD, [_CLASS]).fetchall()}
+        if self._key not in held:
+            take = "SELECT pg_try_advisory_lock(%s, %s)"
+            self._connection.execute(take, [_CLASS, _signed(self._key)])
+            self._since = time.monotonic()
+            held.add(self._key)
+        return held
+
+
+def _key(owner: str) -> int:
+    """Two workers may by chance have the same: then the dead one is taken for alive."""
+    return int.from_bytes(hashlib.blake2b(owner.encode(), digest_size=4).digest())
+
+
+def _signed(key: int) -> int:
+    """As the parameter, an int4, wants what `pg_locks` shows unsigned."""
+    return key - 2**32 if key >= 2**31 else key
