@@ -19,7 +19,7 @@ from sagas.domain.definition import Definition, StepDefinition
 from sagas.domain.events import SagaCreated, replay
 from sagas.domain.rules import Illegal
 from sagas.domain.state import SagaState
-from sagas.engine import store
+from sagas.engine import store, unreadable
 from sagas.engine.drive import Drive
 from sagas.engine.lock import break_lock, saga_lock
 from sagas.engine.ports import Catalog, Recorded
@@ -104,7 +104,7 @@ class Engine(Writer):
             return  # purged since the message was sent
         except store.Unreadable as error:
             logger.error("saga %s: %s", saga_id, error)
-            store.claim_unreadable(saga_id, str(error), owner=self.owner, lease=self.lease)
+            unreadable.claim(saga_id, str(error), owner=self.owner, lease=self.lease)
             return
         try:
             executor = self.executor(loaded)

@@ -18,9 +18,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from sagas.domain.codec import encode
-from sagas.domain.decide import MAX_CRASHES
 from sagas.domain.definition import Definition
-from sagas.domain.events import Claimed, Event, SagaFailed, evolve, replay
+from sagas.domain.events import Event, evolve, replay
 from sagas.domain.rules import next_call
 from sagas.domain.state import (
     ENDED,
@@ -133,7 +132,7 @@ def insert(
         SagaStep(saga=saga, position=position, name=step.name, compensation=step.compensation)
         for position, step in enumerate(definition.steps, start=1)
     )
-    _append(saga.id, SagaState(), events, saga.created_at, actor, reason)
+    append(saga.id, SagaState(), events, saga.created_at, actor, reason)
     return state
 
 
@@ -160,37 +159,11 @@ def save(
                 SagaStep.objects.filter(saga_id=loaded.id, name=after.name).update(
                     **_step_columns(before, after, now)
                 )
-        _append(loaded.id, loaded.state, events, now, actor, reason)
+        append(loaded.id, loaded.state, events, now, actor, reason)
     return state
 
 
-def claim_unreadable(saga_id: UUID, why: str, *, owner: str, lease: timedelta) -> None:
-    """Count a claim of a saga whose rows give no state; after a few, stop it as failed.
-
-    It is as if its worker had vanished each time; what can be read of it is left as it is.
-    """
-    wanted = Saga.objects.annotate(db_now=Now()).only("seq", "epoch", "due_at", "crashes")
-    row = wanted.get(pk=saga_id)
-    now = row.db_now
-    if row.due_at is None or row.due_at > now:
-        return
-    before = SagaState(seq=row.seq, epoch=row.epoch, crashes=row.crashes)
-    events: list[Event] = [Claimed(owner=owner, until=now + lease)]
-    if row.crashes >= MAX_CRASHES:
-        events.append(SagaFailed(reason=why))
-    after = replay(events, before)
-    columns = {
-        name: getattr(after, name)
-        for name in ("seq", "epoch", "owner", "due_at", "crashes", "waiting")
-    }
-    if after.status is SagaStatus.FAILED:
-        columns |= {"status": after.status.value, "reason": after.reason, "ended_at": now}
-    with transaction.atomic():
-        if Saga.objects.filter(pk=saga_id, seq=row.seq).update(updated_at=now, **columns):
-            _append(saga_id, before, events, now, owner, "")
-
-
-def _append(
+def append(
     saga_id: UUID,
     state: SagaState,
     events: Sequence[Event],
@@ -198,6 +171,7 @@ def _append(
     actor: str,
     reason: str,
 ) -> None:
+    """Write the events that follow the state, inside the caller's transaction."""
     rows = []
     for event in events:
         state = evolve(state, event)
