@@ -13,7 +13,7 @@ from uuid import UUID
 
 import dramatiq
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from sagas import runtime, services
 from sagas.broker import QUEUE, backlog, broker
@@ -37,7 +37,7 @@ def wake(saga_id: UUID) -> None:
 
 
 class Connections(dramatiq.Middleware):
-    """Gives database connections back after each message, and drops broken ones."""
+    """Drops a thread's database connection when it is broken, and when the thread ends."""
 
     def before_process_message(self, broker: dramatiq.Broker, message: object) -> None:
         close_old_connections()
@@ -56,22 +56,25 @@ class Connections(dramatiq.Middleware):
 
     after_skip_message = after_process_message
 
+    def before_worker_thread_shutdown(self, broker: dramatiq.Broker, thread: object) -> None:
+        connections.close_all()
+
 
 class Sweeping(dramatiq.Middleware):
     """Runs a sweeper in every worker process, and stops it with the worker."""
 
     def __init__(self) -> None:
         self._sweeper: Sweeper | None = None
+        self._presence: Presence | None = None
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         stopping.clear()
-        # Until the process ends it counts as alive: what is in flight when it stops is its own.
-        presence = Presence(runtime.engine().owner, sure_after=settings.SAGA_LEASE)
+        self._presence = Presence(runtime.engine().owner, sure_after=settings.SAGA_LEASE)
         self._sweeper = Sweeper(
             wake=wake,
             drive=lambda saga_id: services.drive(saga_id, stopping.is_set),
             backlog=backlog,
-            bury=partial(services.take_from_the_gone, presence),
+            bury=partial(services.take_from_the_gone, self._presence),
             interval=settings.SAGA_SWEEP_INTERVAL,
         )
         self._sweeper.start()
@@ -83,6 +86,11 @@ class Sweeping(dramatiq.Middleware):
         stopping.set()
         if self._sweeper is not None:
             self._sweeper.stop(seconds)
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        # Not before: what was in flight until now was this worker's own.
+        if self._presence is not None:
+            self._presence.close()
 
 
 def connect() -> None:
