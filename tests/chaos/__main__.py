@@ -28,7 +28,8 @@ _SAGAS_A_MINUTE = 300
 def main() -> int:
     """Run, print the report, and return the exit status."""
     asked = _arguments()
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     options = Options(
         seed=asked.seed,
         seconds=asked.minutes * 60,
@@ -53,6 +54,7 @@ def main() -> int:
             if status == VIOLATED or asked.keep:
                 keep(system, result)
     except KeyboardInterrupt:
+        shutil.rmtree(folder)
         _say("interrupted; all processes are ended")
         return 130
     for line in lines(result):
@@ -95,7 +97,10 @@ def _sagas(text: str) -> int:
     return value
 
 
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+def _end(number: int, frame: FrameType | None) -> None:
+    # Only once: what follows ends the processes, and is not to be interrupted itself.
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
