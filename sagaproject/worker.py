@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from threading import Event
 
@@ -32,7 +33,7 @@ _IDLE_MS = 100
 
 def main() -> None:
     """Work until told to stop; then finish the calls in flight and hand their sagas back."""
-    told, parent = Event(), os.getppid()
+    told, parent = Event(), int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: told.set())
     worker = Worker(broker, worker_threads=settings.SAGA_WORKER_THREADS, worker_timeout=_IDLE_MS)

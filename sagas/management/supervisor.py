@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -61,7 +62,8 @@ class _Slot:
             self._not_before = now + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         if now >= self._not_before:
-            self._process = subprocess.Popen(self._command)
+            # Who is still starting when this process dies could not tell its parent's id later.
+            self._process = subprocess.Popen([*self._command, str(os.getpid())])
             self._started = now
 
     def end(self) -> None:

@@ -183,3 +183,18 @@ def test_the_group_ends_with_its_supervisor(service: Service) -> None:
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     eventually(lambda: not os.path.exists(f"/proc/{process}"), LEASE + 5, "it has ended too")
+
+
+def test_a_saga_whose_code_was_taken_away_waits_for_it(service: Service) -> None:
+    """A deployment without a saga type that has sagas in flight, and one that brings it back."""
+    without = {"SAGA_EXECUTORS": "executors.returns", "SAGA_PARK_MS": "500"}
+    newer = service.start_worker(**without)
+    saga_id = service.create()
+    unknown = "no code here knows version 1 of 'purchase_saga'"
+    eventually(lambda: service.get(f"/{saga_id}")["waiting"] == unknown, 20, "it is parked")
+    assert service.status(saga_id) == "in_progress"
+    service.end(newer)
+    service.start_worker()
+    service.ends(saga_id, "completed")
+    assert [step["attempts"] for step in service.get(f"/{saga_id}")["steps"]] == [1] * 5
+    assert service.broken(saga_id) == []
