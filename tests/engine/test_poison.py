@@ -12,8 +12,10 @@ from django.db import connections
 
 from sagas.domain import triggers as tr
 from sagas.domain.decide import MAX_CRASHES
+from sagas.domain.events import replay
 from sagas.domain.outcome import Outcome
 from sagas.domain.state import Effect, Json, SagaStatus, StepStatus
+from sagas.engine import unreadable
 from sagas.engine.engine import Engine
 from sagas.engine.ports import StepCall
 from sagas.models import Saga, SagaStep
@@ -210,6 +212,24 @@ def test_rows_that_cannot_be_read_are_stopped_after_a_few_tries(
     stage.engine().command(saga_id, tr.Retry(), actor="anna", reason="mended")
     stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
+
+
+def test_of_two_that_cannot_read_it_one_counts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saga_id = stage.create()
+    SagaStep.objects.filter(saga_id=saga_id, name="pay").update(effect="bogus")
+    name = "sagas.engine.unreadable.replay"
+
+    def another_was_first(*args: Any) -> Any:
+        monkeypatch.setattr(name, replay)
+        stage.engine("worker-2").drive(saga_id)
+        return replay(*args)
+
+    monkeypatch.setattr(name, another_was_first)
+    unreadable.claim(saga_id, "why", owner="worker-1", lease=timedelta(seconds=5))
+    assert kinds(saga_id)[2:] == ["claimed"]
+    assert Saga.objects.get(pk=saga_id).owner == "worker-2"
 
 
 def test_rows_that_cannot_be_read_hold_nobody_up(stage: Stage) -> None:
