@@ -173,7 +173,9 @@ class Parked(Event):
     due_at: datetime
 
     def apply(self, state: SagaState) -> SagaState:
-        return replace(released(state, self.due_at), waiting=self.reason)
+        # The claim that parks it is no crash, and does not make good those before it either.
+        crashes = max(state.crashes - 1, 0)
+        return replace(released(state, self.due_at), waiting=self.reason, crashes=crashes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

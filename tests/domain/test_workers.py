@@ -64,6 +64,13 @@ def test_so_does_broken_code_in_a_saga_that_was_cancelled() -> None:
     assert (story.calls, story.state.crashes) == ("refund", 0)
 
 
+def test_a_worker_without_the_code_neither_counts_nor_forgets_crashes() -> None:
+    story = calling("reserve", max_retries=9).driven("crash")
+    assert story.state.crashes == 2
+    for _ in range(5):
+        assert story.wait().parked().state.crashes == 2
+
+
 def test_a_command_ends_the_row_of_crashes() -> None:
     story = calling("pay").driven("crash", "in_doubt").compensate()
     assert story.state.crashes == 0
