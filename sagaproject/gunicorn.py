@@ -40,7 +40,7 @@ def when_ready(server: Any) -> None:
     """Keep the collector from copying the pages that processes share; say that all is ready."""
     gc.collect()
     gc.freeze()
-    logging.getLogger("sagas.api").info("API ready at %s", server.address[0])
+    logging.getLogger("sagas.api").info("API ready at %s:%s", *server.address[0][:2])
 
 
 def child_exit(server: Any, worker: Any) -> None:

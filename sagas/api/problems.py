@@ -76,7 +76,7 @@ def _problem(error: Exception) -> Problem | None:
             return 403, "You may not do this.", {}, {}
         case OperationalError() | InterfaceError() | InternalError():
             logger.error("database away: %s", error)
-            detail = "The database is away; nothing is known to have changed."
+            detail = "The database is away, or takes no writes; nothing is known to have changed."
             return 503, detail, {}, {"Retry-After": RETRY_AFTER}
         case UnreadablePostError():
             return 400, "The body did not arrive.", {}, {}

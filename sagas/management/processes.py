@@ -55,6 +55,14 @@ def require_schema() -> None:
         )
 
 
+def database_trouble(error: Exception) -> CommandError:
+    """What a command says when the database failed it."""
+    reason = " ".join(str(error).split())
+    if "no such table" in reason or "does not exist" in reason:
+        return CommandError(f"run `./run manage migrate` first: {reason}")
+    return CommandError(f"the database does not answer: {reason}")
+
+
 def become(*command: str) -> NoReturn:
     """Replace this process by the command; its metrics join those of its siblings.
 

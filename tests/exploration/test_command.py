@@ -42,8 +42,11 @@ def test_it_prints_each_point_with_its_verdict_and_leaves_nothing_behind(tmp_pat
     [
         (["nope"], "no saga type 'nope' in that version; there are: purchase_saga, return_saga"),
         (["purchase_saga", "--definition-version", "9"], "no saga type 'purchase_saga' in that"),
-        (["purchase_saga", "--scenario", "nope"], "there is no scenario 'nope'"),
-        (["purchase_saga", "--data", "nowhere.json"], "nowhere.json: [Errno 2]"),
+        (
+            ["purchase_saga", "--scenario", "nope"],
+            "no scenario 'nope'; there are: forward, retried",
+        ),
+        (["purchase_saga", "--data", "nowhere.json"], "nowhere.json: No such file"),
         (["purchase_saga", "--every", "0"], "0 is not above zero"),
     ],
 )

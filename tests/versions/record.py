@@ -99,9 +99,10 @@ def plain(value: Any) -> str:
 def main() -> None:
     """Print the file, a row a line."""
     with tempfile.TemporaryDirectory() as folder:
+        for name in [*os.environ]:
+            if name.startswith(("DATABASE_", "DB_", "REDIS_", "SAGA_", "PARTICIPANT_")):
+                del os.environ[name]
         os.environ |= {"SAGA_STATE_DIR": folder, "DJANGO_SETTINGS_MODULE": "sagaproject.settings"}
-        for name in ("DATABASE_URL", "REDIS_URL", "DB_HOST", "REDIS_HOST"):
-            os.environ.pop(name, None)
         django.setup()
         logging.disable(logging.CRITICAL)
         call_command("migrate", verbosity=0)

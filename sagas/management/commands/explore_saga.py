@@ -18,7 +18,7 @@ from executors.base import SagaExecutor
 from executors.registry import registry
 from executors.sample import NoSample
 from sagas.domain import strictjson
-from sagas.exploration.explore import Explored, explore
+from sagas.exploration.explore import Explored, explore, scenarios
 from sagas.exploration.play import Played
 from sagas.services import InvalidData
 
@@ -57,7 +57,8 @@ class Command(BaseCommand):
             except NoSample as error:
                 raise CommandError(f"no answer can be made up: {error}") from None
         if plays == 0:
-            raise CommandError(f"there is no scenario {options['scenario']!r}")
+            known = ", ".join(scenario.name for scenario in scenarios(executor))
+            raise CommandError(f"no scenario {options['scenario']!r}; there are: {known}")
         if bad:
             raise CommandError(f"{bad} of {plays} runs broke a promise")
         self.stdout.write(f"{plays} runs, all of them as promised")
@@ -101,11 +102,15 @@ def _executor(saga_type: str, version: int | None) -> SagaExecutor:
 def _data(executor: SagaExecutor, path: Path | None) -> Any:
     if path is None:
         if not executor.example:
-            raise CommandError(f"{executor.saga_type} has no `example`: give its data by --data")
+            raise CommandError(
+                f"{executor.saga_type} has no data: give it an `example = {{…}}`, or use --data"
+            )
         return dict(executor.example)
     try:
         return strictjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
         raise CommandError(f"{path}: {error}") from None
 
 

@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from executors.registry import registry
 from sagas import selectors, services
 from sagas.domain.state import Operation, SagaStatus
+from sagas.management import processes
 from sagas.models import Saga
 from sagas.text import one_line
 
@@ -74,8 +75,7 @@ class Command(BaseCommand):
         except services.SagaNotFound as error:
             raise CommandError(f"there is no saga {error}") from error
         except DatabaseError as error:
-            reason = " ".join(str(error).split())
-            raise CommandError(f"the database does not answer: {reason}") from error
+            raise processes.database_trouble(error) from error
 
     def _list(self, options: dict[str, Any]) -> None:
         sagas = Saga.objects.order_by("-id")
@@ -87,9 +87,10 @@ class Command(BaseCommand):
 
     def _line(self, saga: Saga) -> str:
         doubt = " in doubt" if saga.in_doubt else ""
-        where = saga.current_step or "-"
+        where = f" at {saga.current_step}" if saga.current_step else ""
         why = saga.waiting or saga.reason
-        line = f"{saga.id}  {saga.status:<12}{doubt} {saga.type} at {where}  {why}"
+        created = f"{saga.created_at:%Y-%m-%d %H:%M:%S}"
+        line = f"{saga.id}  {created}  {saga.status:<12}{doubt} {saga.type}{where}  {why}"
         return one_line(line).rstrip()
 
     def _show(self, saga_id: UUID) -> None:

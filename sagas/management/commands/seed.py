@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from sagas import seeding, services
+from sagas.management import processes
 
 
 class Command(BaseCommand):
@@ -19,8 +20,7 @@ class Command(BaseCommand):
         try:
             made = seeding.seed()
         except DatabaseError as error:
-            reason = " ".join(str(error).split())
-            raise CommandError(f"the database does not answer: {reason}") from error
+            raise processes.database_trouble(error) from error
         for name, saga_id in made:
             status = services.get_saga(saga_id).status
             self.stdout.write(f"{saga_id}  {status:<12} {name}")

@@ -50,12 +50,16 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         if options["login"]:
             _make_login(options["login"], os.environ["SAGA_DEMO_PASSWORD"])
-        server = waitress.create_server(
-            get_internal_wsgi_application(),
-            host=options["host"],
-            port=options["port"],
-            threads=_API_THREADS,
-        )
+        try:
+            server = waitress.create_server(
+                get_internal_wsgi_application(),
+                host=options["host"],
+                port=options["port"],
+                threads=_API_THREADS,
+            )
+        except OSError as error:
+            where = f"{options['host']}:{options['port']}"
+            raise CommandError(f"cannot listen on {where}: {error.strerror}; try --port") from error
         unfinished = _unfinished()
         worker = Worker(broker, worker_threads=_WORKER_THREADS, worker_timeout=100)
         worker.start()
