@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -50,6 +51,9 @@ class Stage:
 
         self.prepared: list[StepCall] = []
         self.attempts: list[Attempt] = []
+        self.left: list[float] = []
+        """For each attempt, the seconds within which it must be sent."""
+
         self.known = True
 
     def find(self, saga_type: str, version: int) -> Stage | None:
@@ -66,6 +70,7 @@ class Stage:
         assert not connection.in_atomic_block, "a call was made inside a transaction"
         call = attempt.call
         self.attempts.append(attempt)
+        self.left.append(attempt.expires - time.monotonic())
         answers = self.script.get(self.name_of(call), [])
         answer = answers.pop(0) if answers else OK
         return answer(call) if callable(answer) else answer

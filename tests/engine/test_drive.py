@@ -11,7 +11,8 @@ from sagas.domain import triggers as tr
 from sagas.domain.definition import RetryPolicy, StepDefinition
 from sagas.domain.outcome import Outcome
 from sagas.domain.rules import Illegal
-from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
+from sagas.domain.state import Direction, Effect, Json, SagaStatus, StepStatus
+from sagas.engine.ports import StepCall
 from sagas.models import Saga, SagaEvent
 from tests.engine.stage import AWAY, LOST, NO, OK, Stage, kinds, let_lease_end, state_of
 
@@ -74,6 +75,7 @@ def test_the_same_call_is_repeated_with_the_request_of_the_first(stage: Stage) -
     stage.engine().drive(saga_id)
     stage.engine().drive(saga_id)
     assert [attempt.request["body"] for attempt in stage.attempts] == ["0", "1", "2", "2"]
+    assert len(stage.prepared) == 3, "the saga's code is asked once for each call"
 
 
 def test_a_saga_that_is_not_due_is_left_alone(stage: Stage) -> None:
@@ -141,6 +143,23 @@ def test_a_stopping_worker_hands_back_after_its_call(stage: Stage) -> None:
     stage.engine("worker-2").drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
     assert stage.names() == ["look", "book", "pay"]
+
+
+def test_a_cancel_while_a_call_is_built_is_gone_on_with_at_once(stage: Stage) -> None:
+    saga_id = stage.create()
+    stage.engine().drive(saga_id, stopping=lambda: len(stage.attempts) == 2)
+    assert stage.names() == ["look", "book"]
+
+    def cancelled_meanwhile(call: StepCall) -> Json:
+        stage.build = None
+        stage.engine("api").command(saga_id, tr.Compensate(), actor="anna", reason="")
+        return {"body": "never sent"}
+
+    stage.build = cancelled_meanwhile
+    stage.engine("worker-2").drive(saga_id)
+    assert stage.names() == ["look", "book", "unbook"]
+    state = state_of(saga_id)
+    assert (state.status, state.epoch) == (SagaStatus.COMPENSATED, 2)
 
 
 def test_an_unknown_definition_is_parked_and_goes_on_when_the_code_is_back(stage: Stage) -> None:
