@@ -67,9 +67,14 @@ class Sweeping(dramatiq.Middleware):
         self._sweeper: Sweeper | None = None
         self._presence: Presence | None = None
 
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        # Before the first saga is taken: the others would miss who has it.
+        self._presence = Presence(runtime.engine().owner, sure_after=settings.SAGA_LEASE)
+        self._presence.gone([])
+
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         stopping.clear()
-        self._presence = Presence(runtime.engine().owner, sure_after=settings.SAGA_LEASE)
+        assert self._presence is not None
         self._sweeper = Sweeper(
             wake=wake,
             drive=lambda saga_id: services.drive(saga_id, stopping.is_set),

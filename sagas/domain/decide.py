@@ -89,6 +89,8 @@ def _(trigger: tr.Lose, d: Decision) -> Iterator[ev.Event]:
     leased = d.state.due_at is not None and d.state.due_at > d.now
     if not leased or not trigger.owner or d.state.owner != trigger.owner:
         raise Illegal("the worker does not have the saga")
+    if d.state.crashes > 1:
+        raise Illegal("it was lost before: now its lease has to end")
     yield d.record(ev.WorkerLost(owner=trigger.owner, due_at=d.now))
 
 

@@ -36,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lose:
-    """The worker of that name is gone; nothing breaks if it is not."""
+    """The worker of that name is gone; if it is not, that costs an attempt and no more."""
 
     owner: str
 

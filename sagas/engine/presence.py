@@ -1,8 +1,9 @@
 """Which workers are alive, as PostgreSQL knows: so that a dead one's lease need not run out.
 
 Each worker process holds an advisory lock under its name. PostgreSQL lets it go as soon as the
-connection ends, and that ends with the process, however it dies. This only saves time: a worker
-that is taken for dead though it lives is fenced off by the epoch, as if its lease had ended.
+connection ends, and that ends with the process, however it dies. A worker that is taken for dead
+though it lives is fenced off by the epoch, as if its lease had ended. That costs an attempt: so
+only who was missed twice is gone, and a saga that was lost before waits for the lease's end.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ class Presence:
         self._sure_after = sure_after
         self._connection: Any = None
         self._since = 0.0
+        self._missed: set[str] = set()
 
     def gone(self, owners: Iterable[str]) -> set[str]:
-        """Those of the workers that are gone; none while that is not sure.
+        """Those of the workers that were missed by this look and by the one before.
 
-        After a restart of the database nobody holds a lock: for `sure_after` seconds from when
-        this worker has its own again, the others are given the time to take theirs.
+        None while that is not sure: after a restart of the database nobody holds a lock, so for
+        `sure_after` seconds from when this worker has its own again the others get the time to
+        take theirs.
         """
         if connection.vendor != "postgresql":
             return set()
@@ -49,10 +52,13 @@ class Presence:
         except (OSError, psycopg.Error) as error:
             logger.warning("which workers are alive is not known: %s", error)
             self.close()
+            self._missed = set()
             return set()
+        before = self._missed
+        self._missed = {owner for owner in owners if _key(owner) not in held}
         if time.monotonic() - self._since < self._sure_after:
             return set()
-        return {owner for owner in owners if _key(owner) not in held}
+        return self._missed & before
 
     def close(self) -> None:
         """Let the lock go: from now on this worker is gone."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DataError, transaction
 from django.db.models.functions import Now
 
 from sagas.domain.codec import encode
@@ -61,12 +61,11 @@ class Loaded:
 
 def load(saga_id: UUID) -> Loaded:
     """Read a saga. Raises Saga.DoesNotExist or Unreadable."""
-    row = (
-        Saga.objects.annotate(db_now=Now())
-        .prefetch_related("steps")
-        .defer("idempotency_key", "request_digest")
-        .get(pk=saga_id)
-    )
+    wanted = Saga.objects.annotate(db_now=Now()).prefetch_related("steps")
+    try:
+        row = wanted.defer("idempotency_key", "request_digest").get(pk=saga_id)
+    except (DataError, ValueError) as error:  # a time beyond Python's, JSON that is none
+        raise Unreadable(f"its rows cannot be read: {error}") from error
     rows = sorted(row.steps.all(), key=lambda step: step.position)
     return Loaded(
         id=row.id,

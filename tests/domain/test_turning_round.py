@@ -9,7 +9,7 @@ import pytest
 from sagas.domain import triggers as tr
 from sagas.domain.definition import Definition, StepDefinition
 from sagas.domain.state import Effect, StepStatus
-from tests.domain.given import NOW, calling, given, seconds
+from tests.domain.given import LEASE, NOW, calling, given, seconds
 
 # The pivot: after it a saga only goes forward.
 
@@ -86,6 +86,13 @@ def test_a_deadline_that_has_passed_before_the_first_call_calls_nothing() -> Non
     story = given(deadline=5).executed().passes(5).claimed()
     assert story.stands == "compensated"
     assert story.kinds == ["claimed", "compensation_triggered", "saga_compensated"]
+
+
+def test_a_call_that_was_built_until_beyond_the_deadline_is_not_started() -> None:
+    story = given(deadline=5).executed().when(tr.Claim(owner="worker", lease=LEASE)).passes(5)
+    story.when(tr.Start(lease=LEASE, request={}))
+    assert story.kinds == ["compensation_triggered", "saga_compensated"]
+    assert story.step("reserve").attempts == 0
 
 
 def test_a_moment_before_the_deadline_is_in_time() -> None:

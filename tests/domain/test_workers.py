@@ -113,12 +113,13 @@ def test_the_lease_of_a_lost_worker_ends_at_once_and_its_call_is_in_doubt() -> N
     assert story.step("pay").attempts == 2
 
 
-def test_a_lost_worker_counts_as_crashed() -> None:
-    story = given().executed().when(tr.Claim(owner="worker", lease=LEASE))
-    for crashes in range(1, MAX_CRASHES + 1):
-        assert story.state.crashes == crashes
-        story.when(tr.Lose(owner="worker")).when(tr.Claim(owner="worker", lease=LEASE))
-    assert story.stands == "failed"
+def test_a_lost_worker_counts_as_crashed_and_then_its_lease_has_to_end() -> None:
+    claim, lose = tr.Claim(owner="worker", lease=LEASE), tr.Lose(owner="worker")
+    story = given().executed().when(claim).when(lose).when(claim)
+    assert story.state.crashes == 2
+    assert story.refuses(lose) == "it was lost before: now its lease has to end"
+    story.when(tr.Start(lease=LEASE, request={})).answer("succeeded").when(lose)
+    assert story.kinds == ["worker_lost"]
 
 
 def test_one_that_lives_after_all_records_its_answer_and_no_more() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from sagas.domain import triggers as tr
 from sagas.domain.decide import MAX_CRASHES
@@ -19,6 +20,7 @@ from sagas.engine import unreadable
 from sagas.engine.engine import Engine
 from sagas.engine.ports import StepCall
 from sagas.models import Saga, SagaStep
+from tests.api.client import on_servers
 from tests.engine.stage import OK, Stage, kinds, let_lease_end, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,6 +110,16 @@ def test_a_call_that_cannot_be_built_stops_the_saga_and_keeps_the_answer_before(
     stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
     assert stage.names() == ["look", "book", "pay"]
+
+
+def test_code_that_wants_to_exit_fails_like_any_other(stage: Stage) -> None:
+    def build(call: StepCall) -> Json:
+        sys.exit(3)
+
+    stage.build = build
+    saga_id = stage.create()
+    stage.engine().drive(saga_id)
+    assert state_of(saga_id).reason == "look: its call could not be built: SystemExit: 3"
 
 
 def test_a_very_long_complaint_is_cut(stage: Stage) -> None:
@@ -212,6 +224,19 @@ def test_rows_that_cannot_be_read_are_stopped_after_a_few_tries(
     stage.engine().command(saga_id, tr.Retry(), actor="anna", reason="mended")
     stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
+
+
+@on_servers
+def test_so_are_values_that_the_driver_cannot_read(stage: Stage) -> None:
+    saga_id = stage.create()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE sagas_saga SET deadline = 'infinity' WHERE id = %s", [saga_id])
+    short = Engine(stage, owner="worker-1", lease=timedelta(0), park=timedelta(0))
+    for _ in range(MAX_CRASHES + 1):
+        short.drive(saga_id)
+    found = Saga.objects.filter(pk=saga_id).values_list("status", "reason").get()
+    assert found[0] == "failed"
+    assert "cannot be read" in found[1]
 
 
 def test_of_two_that_cannot_read_it_one_counts(

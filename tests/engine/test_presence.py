@@ -45,6 +45,12 @@ def other() -> Iterator[Presence]:
     presence.close()
 
 
+def missed(presence: Presence, *owners: str) -> set[str]:
+    """Who is gone after two looks."""
+    presence.gone(owners)
+    return presence.gone(owners)
+
+
 def test_a_worker_is_alive_as_long_as_its_connection(mine: Presence, other: Presence) -> None:
     other.gone([])
     assert mine.gone([DEAD, "host:2:00000000"]) == set()
@@ -54,6 +60,15 @@ def test_a_worker_is_alive_as_long_as_its_connection(mine: Presence, other: Pres
         assert time.monotonic() < until
     other.gone([])
     assert mine.gone([DEAD]) == set()
+
+
+def test_one_look_is_not_enough(mine: Presence, other: Presence) -> None:
+    assert mine.gone([DEAD]) == set()
+    other.gone([])
+    assert mine.gone([DEAD]) == set(), "it was only slow to come back"
+    other.close()
+    time.sleep(0.3)
+    assert [mine.gone([DEAD]) for _ in range(2)] == [set(), {DEAD}]
 
 
 def test_a_process_that_is_killed_is_gone(mine: Presence) -> None:
@@ -88,17 +103,23 @@ def test_a_process_that_is_killed_is_gone(mine: Presence) -> None:
 def test_nobody_is_gone_until_this_worker_is_sure() -> None:
     fresh = Presence("host:3:00000000", sure_after=0.3)
     try:
-        assert fresh.gone([DEAD]) == set()
+        assert missed(fresh, DEAD) == set()
         time.sleep(0.35)
-        assert fresh.gone([DEAD]) == {DEAD}
+        assert missed(fresh, DEAD) == {DEAD}
         # As when the database was restarted: all locks are lost at once.
         cast(Any, fresh)._connection.close()
         assert fresh.gone([DEAD]) == set(), "the connection is broken"
-        assert fresh.gone([DEAD]) == set(), "the others may not have theirs again yet"
+        assert missed(fresh, DEAD) == set(), "the others may not have theirs again yet"
         time.sleep(0.35)
-        assert fresh.gone([DEAD]) == {DEAD}
+        assert missed(fresh, DEAD) == {DEAD}
     finally:
         fresh.close()
+
+
+def bury(presence: Presence) -> None:
+    """As its sweeper does, twice."""
+    services.take_from_the_gone(presence)
+    services.take_from_the_gone(presence)
 
 
 def test_its_saga_is_due_at_once_and_its_call_in_doubt(
@@ -117,7 +138,7 @@ def test_its_saga_is_due_at_once_and_its_call_in_doubt(
     stage.engine("worker-2").drive(saga_id)
     assert stage.names() == ["look", "book"], "its lease and its lock still hold"
     monkeypatch.setattr(runtime, "engine", lambda: stage.engine("host:2:00000000"))
-    services.take_from_the_gone(mine)
+    bury(mine)
     with saga_lock(saga_id, 5) as free:
         assert free
     assert state_of(saga_id).owner == ""
@@ -136,7 +157,7 @@ def test_one_that_was_taken_for_dead_may_still_record_its_answer(
     monkeypatch.setattr(runtime, "engine", lambda: stage.engine("host:2:00000000"))
 
     def meanwhile(call: object) -> Any:
-        services.take_from_the_gone(mine)
+        bury(mine)
         assert state_of(saga_id).owner == ""
         return OK
 
@@ -159,7 +180,7 @@ def test_a_living_worker_keeps_its_sagas(
     monkeypatch.setattr(runtime, "engine", lambda: stage.engine("host:2:00000000"))
 
     def meanwhile(call: object) -> Any:
-        services.take_from_the_gone(mine)
+        bury(mine)
         return OK
 
     stage.script = {"book": [meanwhile]}
@@ -177,6 +198,27 @@ def test_the_lock_is_no_other_s() -> None:
         with connection.get_new_connection(parameters) as stranger:
             assert isinstance(stranger, psycopg.Connection)
             stranger.execute("SELECT pg_advisory_lock(1, 2)")
-            assert presence.gone([DEAD]) == {DEAD}
+            assert missed(presence, DEAD) == {DEAD}
     finally:
         presence.close()
+
+
+def test_a_saga_that_is_lost_again_and_again_waits_for_the_end_of_its_lease(
+    mine: Presence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose connection keeps breaking must not get its sagas stopped as poison."""
+    stage = Stage()
+    saga_id = stage.create()
+    monkeypatch.setattr(runtime, "engine", lambda: stage.engine("host:2:00000000"))
+
+    def dies(call: object) -> Any:
+        raise Killed
+
+    stage.script = {"book": [dies] * 3}
+    for owner in ("", "", DEAD):
+        with pytest.raises(Killed):
+            stage.engine(DEAD).drive(saga_id)
+        bury(mine)
+        assert state_of(saga_id).owner == owner
+    assert kinds(saga_id).count("worker_lost") == 2
+    assert state_of(saga_id).crashes == 2

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from executors.base import Request, SagaExecutor, SagaView, Step, post
-from executors.participants import participants
+from executors.participants import Participant, participants
 from sagas.domain.outcome import Verdict
 from tests.executors.conftest import SAGA_ID, attempt, call
 from tests.executors.tcp import (
@@ -202,3 +202,19 @@ def test_a_participant_that_is_not_reached_opens_the_breaker(serve):
         participants.cache_clear()
         verdicts = [attempt(Trip, "notify").verdict for _ in range(7)]
     assert verdicts == [Verdict.NOT_APPLIED] * 5 + [Verdict.NOT_SENT] * 2
+
+
+def test_what_goes_wrong_amid_a_call_leaves_it_in_doubt(serve, monkeypatch):
+    """Nobody knows whether it arrived: a refusal later on must not settle that."""
+    server = serve(answers(BOOKED))
+
+    def arrives_and_breaks(self, *call, **deadline):
+        send(self, *call, **deadline)
+        raise RuntimeError("a bug of ours")
+
+    send = Participant.send
+    monkeypatch.setattr(Participant, "send", arrives_and_breaks)
+    outcome = attempt(Trip, "book")
+    assert len(server.requests) == 1
+    assert outcome.verdict is Verdict.IN_DOUBT
+    assert outcome.error == "the call to partner went wrong: RuntimeError"
