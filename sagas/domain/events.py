@@ -33,6 +33,9 @@ class SagaCreated(Event):
     """The saga exists and waits for its execute."""
 
     steps: tuple[str, ...]
+    saga_type: str | None = None
+    version: int | None = None
+    """The definition that it keeps; not in the oldest histories."""
 
     def apply(self, state: SagaState) -> SagaState:
         return replace(state, steps=tuple(StepState(name=name) for name in self.steps))

@@ -50,7 +50,12 @@ class Engine(Writer):
         self, saga: Saga, definition: Definition, *, execute: bool, actor: str, reason: str = ""
     ) -> None:
         """Insert the saga, with its execute if wanted. Raises IntegrityError on a used key."""
-        events: Events = (SagaCreated(steps=tuple(s.name for s in definition.steps)),)
+        created = SagaCreated(
+            steps=tuple(step.name for step in definition.steps),
+            saga_type=definition.type,
+            version=definition.version,
+        )
+        events: Events = (created,)
         if execute:
             events += decide(definition, replay(events), tr.Execute(), saga.created_at)
         with transaction.atomic():

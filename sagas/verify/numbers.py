@@ -123,9 +123,8 @@ def _policy(case: Case, step: str) -> RetryPolicy | None:
 
 
 def definition_stays(case: Case) -> Verdicts:
-    """17: the steps are those that the saga was created with, no event is about another, and the
-    code's steps of its type and version are the same. No event holds the version itself, so
-    one that was changed to another version with the same steps is not seen.
+    """17: type, version and steps are those that the saga was created with, no event is about
+    another step, and the code's steps of its type and version are the same.
     """
     history = case.history
     names = [name for name, _ in history.steps]
@@ -133,6 +132,13 @@ def definition_stays(case: Case) -> Verdicts:
     if isinstance(created, ev.SagaCreated):
         same = list(created.steps) == names
         yield None if same else f"it was created with {list(created.steps)} and has {names}"
+        was, is_ = (created.saga_type, created.version), (history.type, history.version)
+        kept = created.saga_type is None or was == is_
+        yield (
+            None
+            if kept
+            else f"it was created as version {was[1]} of {was[0]!r}, not {is_[1]} of {is_[0]!r}"
+        )
     for fact in history.facts:
         step = fact.data.get("step")
         if step is not None and step not in names:

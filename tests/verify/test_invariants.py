@@ -306,6 +306,9 @@ TAMPERED: list[tuple[int, str, Tamper]] = [
     ),
     # 17
     (17, "completed", event("saga_created", data={"steps": ["a", "b"]})),
+    (17, "completed", history(version=2)),
+    (17, "completed", history(type="return_saga")),
+    (17, "completed", history(type="unknown_saga", definition=None)),
     (17, "completed", history(steps=(("validate_inventory", ""),))),
     (17, "completed", event("attempt_started", data={"step": "other"})),
     (17, "completed", no_definition_fits),
