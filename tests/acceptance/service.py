@@ -39,14 +39,14 @@ def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None
 
 
 def children(pid: int) -> list[int]:
-    """The processes that have this one as their parent."""
+    """The processes that have this one as their parent, in order of their ids."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it ended meanwhile
             state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
             if parent == str(pid) and state != "Z":
                 found.append(int(stat.parent.name))
-    return found
+    return sorted(found)
 
 
 @contextmanager

@@ -12,12 +12,13 @@ import signal
 import sys
 import tempfile
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
 from tests.chaos.kinds import KINDS
-from tests.chaos.plan import MOST_MINUTES, MOST_SAGAS, strikes
-from tests.chaos.report import VIOLATED, lines, verdict
+from tests.chaos.plan import MOST_MINUTES, MOST_SAGAS, Strike, strikes
+from tests.chaos.report import NO_PROOF, VIOLATED, doubts, lines, verdict
 from tests.chaos.run import Options, keep, run
 from tests.chaos.system import System
 
@@ -35,13 +36,13 @@ def main() -> int:
         seconds=asked.minutes * 60,
         sagas=asked.sagas or max(1, round(asked.minutes * _SAGAS_A_MINUTE)),
         workers=asked.workers,
-        kinds=tuple(asked.kinds.split(",")) if asked.kinds else tuple(KINDS),
+        kinds=asked.kinds,
         operator=asked.operator,
     )
     planned = strikes(options.seed, options.seconds, options.kinds)
     if asked.plan:
-        for strike in planned:
-            _say(f"{strike.at:8.2f} {strike.kind} {strike.seconds} s, {strike.times} times")
+        for line in _shown(planned):
+            _say(line)
         return 0
     least = asked.least if asked.least is not None else len(planned) // 2
     folder = Path(tempfile.mkdtemp(prefix="saga-chaos-"))
@@ -63,9 +64,20 @@ def main() -> int:
         _say(f"\ndatabase, logs and what clients were told: {folder}")
     else:
         shutil.rmtree(folder)
-    if status and status != VIOLATED:
-        _say(f"\nno proof: fewer than {least} faults struck")
+    if status == NO_PROOF:
+        for doubt in doubts(result, least):
+            _say(f"\nno proof: {doubt}")
     return status
+
+
+def _shown(planned: Iterable[Strike]) -> Iterator[str]:
+    """The plan as a table."""
+    yield "at s: from the beginning; for s: how long it lasts, or keeps a call (0: over at once);"
+    yield "calls: how many it hits at most, some of the shop's all attempts of one saga instead"
+    yield f"\n{'at s':>8}  {'kind':<22} {'for s':>6} {'calls':>6}"
+    for strike in planned:
+        calls = strike.times if KINDS[strike.kind].fault else ""
+        yield f"{strike.at:>8.2f}  {strike.kind:<22} {strike.seconds:>6.2f} {calls:>6}".rstrip()
 
 
 def _arguments() -> Namespace:
@@ -75,12 +87,19 @@ def _arguments() -> Namespace:
     add("--seed", type=int, default=1)
     add("--sagas", type=_sagas, help=f"purchases (default {_SAGAS_A_MINUTE} a minute)")
     add("--workers", type=int, choices=range(1, 9), default=2, help="(default 2)")
-    add("--kinds", help="only these kinds of faults, with commas between")
-    add("--least", type=int, help="faults without which it is no proof (default: half the plan)")
+    add("--kinds", type=_kinds, default=tuple(KINDS), help="only these, with commas between")
+    add("--least", type=int, help="so many faults must strike, each counts once (default: half)")
     add("--operator", action="store_true", help="retry failed sagas once the faults have stopped")
     add("--keep", action="store_true", help="keep the folder also when all is well")
     add("--plan", action="store_true", help="only show the planned faults")
     return parser.parse_args()
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    found = dict.fromkeys(name.strip() for name in text.split(","))
+    if unknown := ", ".join(repr(name) for name in found if name not in KINDS):
+        raise ArgumentTypeError(f"no such kind: {unknown}; there are {', '.join(KINDS)}")
+    return tuple(found)
 
 
 def _minutes(text: str) -> float:

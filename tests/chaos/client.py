@@ -37,6 +37,9 @@ class Told:
         self.odd: list[str] = []
         """Answers that no client should ever get."""
 
+        self.sagas: set[str] = set()
+        """Those whose creation some client knows of."""
+
         self._file = path.open("w", encoding="utf-8")
         self._lock = threading.Lock()
 
@@ -53,6 +56,8 @@ class Told:
         }
         with self._lock:
             self.answers[op, answer.status] += 1
+            if op == "create" and saga_id is not None:
+                self.sagas.add(saga_id)
             if answer.status not in EXPECTED:
                 self.odd.append(f"{op} was answered {answer.status}: {answer.document}"[:500])
             self._file.write(json.dumps(line) + "\n")

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.error import URLError
@@ -50,13 +50,28 @@ class Faults:
         self.stop_thieves()
         for pid in list(self._paused):
             self._continue(pid)
+        for proxy in self._system.proxies.values():
+            proxy.clear()
+        for one in self._switched():
+            self._struck.count(*one)
+        for service in self._system.proxies:
+            self._system.clear_switches(service)
+
+    def so_far(self) -> int:
+        """How many faults have struck until now, about; to be asked before `stop`."""
+        total = self._struck.total
+        with suppress(OSError):
+            total += sum(faults for *_, faults in self._switched())
+        return total
+
+    def _switched(self) -> Iterator[tuple[str, int, str, int]]:
+        """What switches did: the kind, how often it hit, more about it, and how many struck."""
         for service, proxy in self._system.proxies.items():
             for switch in self._system.switches(service):
-                self._struck.count(f"shop_{switch['fault']}", switch["struck"], str(switch["step"]))
-            self._system.clear_switches(service)
-            proxy.clear()
-            for name, times in proxy.struck.items():
-                self._struck.count(f"network_{name}", times, service)
+                hits = switch["struck"]
+                yield f"shop_{switch['fault']}", hits, str(switch["step"]), int(hits > 0)
+            for name, hits in list(proxy.struck.items()):
+                yield f"network_{name}", hits, service, proxy.faults_that_struck(name)
 
     def stop_thieves(self) -> None:
         """Take no more messages away; again is no error."""

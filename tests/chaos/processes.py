@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tests.acceptance.service import children
+
 ROOT = Path(__file__).resolve().parents[2]
 _GRACE = 20.0
 """Seconds in which a process that was asked to end must have ended: a lease, and then some."""
@@ -130,14 +132,3 @@ class Slot:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def children(pid: int) -> list[int]:
-    """The processes that have this one as their parent, in order of their ids."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ended meanwhile
-            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
-            if parent == str(pid) and state != "Z":
-                found.append(int(stat.parent.name))
-    return sorted(found)

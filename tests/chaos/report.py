@@ -18,10 +18,22 @@ _SHOWN = 40
 
 
 def verdict(result: Result, least: int) -> int:
-    """0: all promises kept under at least so many faults; 1: not kept; 3: too few faults."""
+    """0: all promises kept, 1: not kept, 3: kept, but under too few faults or kinds of them."""
     if result.violations:
         return VIOLATED
-    return NO_PROOF if result.struck.total < least else GOOD
+    return NO_PROOF if doubts(result, least) else GOOD
+
+
+def doubts(result: Result, least: int) -> list[str]:
+    """Why it is no proof: too few faults struck, or not half of the kinds that were asked for."""
+    found, struck = [], result.struck
+    if struck.total < least:
+        found.append(f"{struck.total} faults struck, and not {least} at least")
+    kinds, never = len(result.options.kinds), struck.never
+    if 2 * len(never) > kinds:
+        missing = ", ".join(never)
+        found.append(f"{len(never)} of {kinds} kinds, more than half, never struck: {missing}")
+    return found
 
 
 def lines(result: Result) -> Iterator[str]:
@@ -44,31 +56,29 @@ def _sagas(result: Result) -> Iterator[str]:
 
 
 def _requests(result: Result) -> Iterator[str]:
-    yield "\nrequests by clients"
+    yield "\nrequests by clients (no answer, or 0: the API was away, or the client did not wait)"
     by_operation: dict[str, Counter[int]] = {}
     for (operation, status), number in result.told.answers.items():
         by_operation.setdefault(operation, Counter())[status] += number
     for operation, answers in sorted(by_operation.items()):
-        shown = ", ".join(f"{status or 'none'}: {n}" for status, n in sorted(answers.items()))
+        shown = ", ".join(f"{status or 'no answer'}: {n}" for status, n in sorted(answers.items()))
         yield f"  {operation:<12} {answers.total():>6}  {shown}"
 
 
 def _faults(result: Result) -> Iterator[str]:
-    yield f"\nfaults that struck: {result.struck.total}"
-    for kind, made, struck in result.struck.table():
-        shown = f"{struck:>6}" if struck else " never"
-        yield f"  {kind:<22} {shown}  (made {made:>3})  {KINDS[kind].words}"
+    total = result.struck.total
+    yield f"\nfaults that struck: {total}, each once (a hit is of one call or message, if any)"
+    yield f"  {'kind':<22}   made  struck    hits"
+    for kind, made, struck, hits in result.struck.table():
+        shown = f"{struck:>7}" if struck else "  never"
+        yield f"  {kind:<22} {made:>6} {shown} {hits:>7}  {KINDS[kind].words}"
     for note in result.notes:
         yield f"  {note}"
 
 
 def _recovery(result: Result) -> Iterator[str]:
-    longest, middle = longest_and_median(result.recoveries)
     yield "\nrecovery"
-    yield f"  worker processes killed        {sum(len(k.pids) for k in result.struck.kills):>6}"
-    yield f"  sagas that they were driving   {len(result.recoveries):>6}"
-    yield f"  until another went on          {longest:>8.1f} s at most, {middle:.1f} s median"
-    yield from _slow(result)
+    yield from _takeovers(result)
     yield f"  calls taken over               {result.takeovers:>6}"
     yield f"  longest wait of a due saga     {result.longest_wait:>8.1f} s, faults included"
     yield f"  most sagas due at once         {result.most_due:>6}"
@@ -77,6 +87,20 @@ def _recovery(result: Result) -> Iterator[str]:
         yield f"  quiet after the faults         {result.settled:>8.1f} s {bound}"
     if result.options.operator:
         yield f"  retried by the operator        {result.operator_retries:>6}"
+
+
+def _takeovers(result: Result) -> Iterator[str]:
+    killed = sum(len(kill.pids) for kill in result.struck.kills)
+    yield f"  worker processes killed        {killed:>6}"
+    yield f"  sagas that they were driving   {len(result.recoveries):>6}"
+    if killed and not result.recoveries:
+        yield "  none of those killed was driving a saga: this run says nothing about takeovers"
+    if any(recovery.seconds is not None for recovery in result.recoveries):
+        longest, middle = longest_and_median(result.recoveries)
+        yield f"  until another went on          {longest:>8.1f} s at most, {middle:.1f} s median"
+    else:
+        yield "  until another went on          none to measure"
+    yield from _slow(result)
 
 
 def _slow(result: Result) -> Iterator[str]:

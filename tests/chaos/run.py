@@ -33,6 +33,9 @@ _LATECOMERS = 12.0
 
 _OPERATOR_ROUNDS = 5
 
+_NEWS = 15.0
+"""Seconds from one line about how far it is to the next."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -88,8 +91,12 @@ def run(system: System, options: Options, say: Callable[[str], None]) -> Result:
     try:
         load.start()
         seen.start()
-        _storm(system, options, faults)
-        say("the faults stop")
+
+        def tell() -> None:
+            say(f"  {faults.so_far()} faults struck, {len(told.sagas)} sagas made so far")
+
+        _storm(system, options, faults, tell)
+        say("the faults stop; waiting until every saga has come to rest")
         faults.stop()
         _calm(system, load, result, client)
     finally:
@@ -98,12 +105,13 @@ def run(system: System, options: Options, say: Callable[[str], None]) -> Result:
         seen.stop()
         told.close()
     result.longest_wait, result.most_due = seen.longest_wait, seen.most_due
+    say("checking the promises")
     _judge(system, result)
     return result
 
 
-def _storm(system: System, options: Options, faults: Faults) -> None:
-    """Make each fault at its time, and end it when its time is over."""
+def _storm(system: System, options: Options, faults: Faults, tell: Callable[[], None]) -> None:
+    """Make each fault at its time, end it when its time is over, and tell how far it is."""
     began, number = time.monotonic(), itertools.count()
     todo: list[tuple[float, int, Callable[[], None]]] = []
 
@@ -115,6 +123,9 @@ def _storm(system: System, options: Options, faults: Faults) -> None:
 
     planned = strikes(options.seed, options.seconds, options.kinds)
     todo += [(strike.at, next(number), partial(make, strike)) for strike in planned]
+    times = int(options.seconds / _NEWS)
+    todo += [(_NEWS * index, next(number), tell) for index in range(1, times + 1)]
+    heapq.heapify(todo)
     while todo or time.monotonic() - began < options.seconds:
         if todo and todo[0][0] <= time.monotonic() - began:
             heapq.heappop(todo)[2]()

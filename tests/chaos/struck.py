@@ -20,7 +20,7 @@ class Kill:
 
 
 class Struck:
-    """How often each kind of fault struck; many threads may count."""
+    """How many faults of each kind struck, and what they hit; many threads may count."""
 
     def __init__(self, kinds: Collection[str]) -> None:
         self.kills: list[Kill] = []
@@ -30,6 +30,7 @@ class Struck:
         self._lock = threading.Lock()
         self._planned: Counter[str] = Counter()
         self._struck: Counter[str] = Counter()
+        self._hits: Counter[str] = Counter()
         self._kinds = tuple(kinds)
 
     def plan(self, kind: str) -> None:
@@ -37,23 +38,27 @@ class Struck:
         with self._lock:
             self._planned[kind] += 1
 
-    def count(self, kind: str, times: int = 1, note: str = "") -> None:
-        """It struck so many times; none is no strike."""
-        if times <= 0:
+    def count(self, kind: str, hits: int = 1, note: str = "", faults: int = 1) -> None:
+        """So many faults that were made hit so often, all together; no hit is no strike."""
+        if hits <= 0:
             return
         with self._lock:
-            self._struck[kind] += times
-            self.notes.append((time.time(), kind, f"{int(times)} {note}".strip()))
+            self._struck[kind] += faults
+            self._hits[kind] += hits
+            self.notes.append((time.time(), kind, f"{int(hits)} {note}".strip()))
 
     def killed(self, pids: Iterable[int]) -> None:
         """Workers with these processes were killed just now."""
         with self._lock:
             self.kills.append(Kill(time.time(), frozenset(pids)))
 
-    def table(self) -> list[tuple[str, int, int]]:
-        """Each kind, how often it was made, and how often it struck."""
+    def table(self) -> list[tuple[str, int, int, int]]:
+        """Each kind, how many were made, how many of these struck, and how often they hit."""
         with self._lock:
-            return [(kind, self._planned[kind], self._struck[kind]) for kind in self._kinds]
+            return [
+                (kind, self._planned[kind], self._struck[kind], self._hits[kind])
+                for kind in self._kinds
+            ]
 
     def between(self, begin: float, end: float) -> set[str]:
         """The kinds that struck in this time."""
@@ -62,11 +67,11 @@ class Struck:
 
     @property
     def total(self) -> int:
-        """How often any fault struck."""
+        """How many faults struck: each once, however often it hit."""
         with self._lock:
             return self._struck.total()
 
     @property
     def never(self) -> list[str]:
         """The kinds that never struck."""
-        return [kind for kind, _, struck in self.table() if not struck]
+        return [kind for kind, _, struck, _ in self.table() if not struck]

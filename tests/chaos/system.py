@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from socket import socket
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
@@ -20,6 +21,7 @@ import redis
 from tests.chaos.processes import ROOT, Slot, eventually
 from tests.free_port import free_port
 from tests.proxy import Proxy
+from tests.proxy_faults import Switch
 from tests.servers import start_postgres, start_redis
 
 RECOVERY_MS = 3000
@@ -44,7 +46,7 @@ class System:
             self.redis = opened.enter_context(start_redis())
             self.shop = self._start_shop(opened)
             self.proxies = {
-                name: opened.enter_context(_proxy(url, self._seed))
+                name: opened.enter_context(proxy_to(url, self._seed))
                 for name, url in self.shop.items()
             }
             self.manage("migrate", "-v0").check_returncode()
@@ -156,20 +158,36 @@ class System:
         return dict(process.stdout.readline().decode().split() for _ in ports)
 
 
-class _Distant(Proxy):
+class Distant(Proxy):
     """Each call takes a while, as it does at real participants.
 
     The shop answers in milliseconds: hardly ever would a call be under way when a fault strikes.
     """
+
+    def __init__(self, host: str, port: int, *, seed: int) -> None:
+        super().__init__(host, port, seed=seed)
+        self._met: dict[int, Switch] = {}
+
+    def faults_that_struck(self, name: str) -> int:
+        """How many of the faults that were switched on under this name struck at least once."""
+        if name == "refuse":
+            return self.struck[name]  # each does at once
+        return sum(switch.name == name for switch in list(self._met.values()))
+
+    def _pass_on(self, caller: socket, request: bytes, switch: Switch | None) -> bool:
+        if switch is not None:
+            self._met[id(switch)] = switch
+        return super()._pass_on(caller, request, switch)
 
     def _ask(self, request: bytes) -> tuple[bytes, bool]:
         time.sleep(random.uniform(0.1, 0.5))
         return super()._ask(request)
 
 
-def _proxy(url: str, seed: int) -> Proxy:
+def proxy_to(url: str, seed: int) -> Distant:
+    """A proxy in front of one participant."""
     host, _, port = url.removeprefix("http://").rpartition(":")
-    return _Distant(host, int(port), seed=seed)
+    return Distant(host, int(port), seed=seed)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

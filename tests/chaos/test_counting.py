@@ -2,19 +2,25 @@
 
 import json
 import os
+import socket
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from tests.acceptance.service import children
 from tests.chaos import broker
 from tests.chaos.client import Answer, Told
 from tests.chaos.load import Load
-from tests.chaos.processes import Slot, children, eventually
+from tests.chaos.processes import Slot, eventually
 from tests.chaos.recovery import Mark, Recovery, longest_and_median, recoveries
-from tests.chaos.report import GOOD, NO_PROOF, VIOLATED, lines, verdict
+from tests.chaos.report import GOOD, NO_PROOF, VIOLATED, doubts, lines, verdict
 from tests.chaos.run import Options, Result
 from tests.chaos.struck import Kill, Struck
+from tests.chaos.system import proxy_to
+from tests.proxy import Proxy
 
 
 def test_only_what_struck_is_counted() -> None:
@@ -23,9 +29,35 @@ def test_only_what_struck_is_counted() -> None:
     struck.plan("api_kill")
     struck.count("redis_flush", 0)
     struck.count("api_kill", 2)
-    assert struck.table() == [("redis_flush", 1, 0), ("api_kill", 1, 2)]
+    assert struck.table() == [("redis_flush", 1, 0, 0), ("api_kill", 1, 1, 2)]
     assert struck.never == ["redis_flush"]
-    assert struck.total == 2
+    assert struck.total == 1
+
+
+def test_a_fault_counts_once_however_often_it_hits() -> None:
+    struck = Struck(["messages_delayed", "network_drip"])
+    struck.count("messages_delayed", 70)
+    struck.count("network_drip", 5, faults=2)
+    assert struck.total == 3
+    assert [row[3] for row in struck.table()] == [70, 5]
+
+
+def test_a_proxy_tells_hits_from_faults() -> None:
+    def ask(proxy: Proxy, line: bytes) -> None:
+        with socket.create_connection(("127.0.0.1", proxy.port), 10) as caller:
+            caller.sendall(line + b"\r\nContent-Length: 0\r\n\r\n")
+            with suppress(ConnectionResetError):
+                caller.recv(100)
+
+    with proxy_to("http://127.0.0.1:9", seed=1) as proxy:
+        for match in (b"/often", b"/once", b"/never"):
+            proxy.fault("reset_before", times=3, match=match)
+        for path in (b"/often", b"/often", b"/once"):
+            ask(proxy, b"GET " + path + b" HTTP/1.1")
+        assert proxy.struck["reset_before"] == 3
+        assert proxy.faults_that_struck("reset_before") == 2
+        proxy.fault("refuse", seconds=0.01)
+        assert proxy.faults_that_struck("refuse") == 1
 
 
 # --- Recovery ---------------------------------------------------------------------------------
@@ -82,9 +114,23 @@ def result(tmp_path: Path) -> Result:
 
 
 def test_too_few_faults_are_no_proof(result: Result) -> None:
-    result.struck.count("redis_flush", 2)
+    result.struck.count("redis_flush", 50)
+    result.struck.count("redis_flush", 50)
     assert verdict(result, least=2) == GOOD
     assert verdict(result, least=3) == NO_PROOF
+    assert doubts(result, least=3) == ["2 faults struck, and not 3 at least"]
+
+
+@pytest.mark.parametrize(("others", "status"), [(1, GOOD), (2, NO_PROOF)])
+def test_without_half_of_the_kinds_it_is_no_proof(result: Result, others: int, status: int) -> None:
+    kinds = ("redis_flush", "api_kill", "shop_late")[: 1 + others]
+    result.options, result.struck = replace(result.options, kinds=kinds), Struck(kinds)
+    for _ in range(9):
+        result.struck.count("redis_flush")
+    assert verdict(result, least=2) == status
+    assert [text.endswith("never struck: api_kill, shop_late") for text in doubts(result, 2)] == (
+        [True] if status else []
+    )
 
 
 def test_any_violation_is_a_failure(result: Result) -> None:
@@ -103,6 +149,24 @@ def test_a_kind_that_never_struck_is_shown_as_such(result: Result) -> None:
     assert any("redis_flush" in line and "never" in line for line in lines(result))
 
 
+def test_requests_without_an_answer_are_called_so(result: Result) -> None:
+    result.told.answers.update({("create", 0): 999, ("create", 201): 394})
+    assert any("no answer: 999, 201: 394" in line for line in lines(result))
+
+
+def test_without_a_recovery_there_is_none_to_measure(result: Result) -> None:
+    assert "  until another went on          none to measure" in list(lines(result))
+    assert not any("none of those killed" in line for line in lines(result))
+    result.struck.killed([11])
+    assert any("none of those killed was driving a saga" in line for line in lines(result))
+
+
+def test_a_recovery_is_measured(result: Result) -> None:
+    result.recoveries = [Recovery("a", 0, 7.5)]
+    assert any("7.5 s at most, 7.5 s median" in line for line in lines(result))
+    assert not any("none " in line for line in lines(result))
+
+
 def test_what_clients_were_told_is_written_down(tmp_path: Path) -> None:
     told = Told(tmp_path / "told")
     told.note("create", "k", b"{}", Answer(201, {"id": "a"}), "a")
@@ -113,6 +177,7 @@ def test_what_clients_were_told_is_written_down(tmp_path: Path) -> None:
         "create", "k", 201, "a",
     )  # fmt: skip
     assert len(told.odd) == 1  # nobody expects a 500
+    assert told.sagas == {"a"}
     assert told.answers == {("create", 201): 1, ("create", 500): 1}
 
 

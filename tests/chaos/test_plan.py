@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.chaos.__main__ import main
 from tests.chaos.kinds import GAPS, KINDS
 from tests.chaos.plan import DOINGS, WARM_UP, orders, strikes
 
@@ -56,6 +57,18 @@ def test_leaving_targets_out_changes_nothing_at_the_others() -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="worker_kill_oen"):
         strikes(1, 60, ["worker_kill_oen"])
+
+
+def test_an_unknown_kind_is_refused_on_the_command_line_and_all_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["chaos", "--kinds", "redis_flush,foo"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "no such kind: 'foo'" in told
+    assert all(kind in told for kind in KINDS)
 
 
 def test_orders_are_as_many_as_asked_for_and_spread_over_the_time() -> None:
