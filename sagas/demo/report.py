@@ -78,7 +78,9 @@ def _verdict(screen: Screen, results: list[Result], good: bool) -> str:
     return screen.paint(text, "bold", "red")
 
 
-def show_addresses(screen: Screen, url: str, shop: Mapping[str, str], password: str) -> None:
+def show_addresses(
+    screen: Screen, url: str, shop: Mapping[str, str], password: str, to_verify: Iterable[str]
+) -> None:
     """Where everything is, and something to try."""
     prefix = f"{url}/saga-orchestrator"
     rows = {
@@ -97,7 +99,7 @@ def show_addresses(screen: Screen, url: str, shop: Mapping[str, str], password: 
     screen.line()
     screen.line("  Try, in another terminal:")
     screen.line()
-    for line in _commands(url):
+    for line in (*_commands(url), "", *to_verify):
         screen.line(f"    {screen.paint(line, 'cyan')}")
     screen.line()
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TextIO
 
 import requests
+from django.conf import settings
 
 from sagas.demo.children import Child, Children
 from sagas.demo.client import Json, Orchestrator, Shop
-from sagas.demo.environment import embedded
+from sagas.demo.environment import embedded, to_verify
 from sagas.demo.folder import StateFolder, state_folder
 from sagas.demo.guide import Guide
 from sagas.demo.ports import HOST, Port, require_free
@@ -84,7 +85,8 @@ class Demo:
     def _show(self, folder: StateFolder) -> None:
         urls = self._start_shop(folder)
         password = folder.password()
-        ready = self._start_orchestrator(folder, urls, password)
+        environ = embedded(self._environ, state=str(folder.path), urls=urls, password=password)
+        ready = self._start_orchestrator(folder, environ)
         orchestrator = Orchestrator(ready["url"])
         orchestrator.health()
         self._introduce(folder, ready, urls)
@@ -97,7 +99,9 @@ class Demo:
             raise
         self.good = show_summary(self._screen, guide.results, guide.sums)
         if not self._options.exit:
-            show_addresses(self._screen, ready["url"], urls, password)
+            state, known = _short(folder.path, self._options.root), settings.SAGA_PARTICIPANTS
+            command = to_verify(environ, state=state, urls=urls, known=known)
+            show_addresses(self._screen, ready["url"], urls, password, command)
             self._screen.line("Running until Ctrl-C.")
             self._children.watch()
 
@@ -110,11 +114,8 @@ class Demo:
         shop = self._start("shop", arguments, folder, self._environ)
         return dict(shop.readline().split() for _ in ports)
 
-    def _start_orchestrator(
-        self, folder: StateFolder, urls: Mapping[str, str], password: str
-    ) -> Json:
+    def _start_orchestrator(self, folder: StateFolder, environ: Mapping[str, str]) -> Json:
         """What it says when it is ready."""
-        environ = embedded(self._environ, state=str(folder.path), urls=urls, password=password)
         arguments = ["manage.py", "serve_embedded", "--host", HOST, PIPE, "--login", LOGIN]
         arguments += ["--port", str(self._options.port.number)]
         line = self._start("orchestrator", arguments, folder, environ).readline()
@@ -132,7 +133,7 @@ class Demo:
         line, numbers = self._screen.line, ready["numbers"]
         line(self._screen.paint("Saga orchestrator: the demo", "bold"))
         line()
-        rows = {"orchestrator": ready["url"], **urls, "state": _short(folder.path)}
+        rows = {"orchestrator": ready["url"], **urls, "state": _short(folder.path, Path.cwd())}
         rows["numbers"] = _numbers(numbers)
         for name, value in rows.items():
             line(f"  {self._screen.paint(f'{name:<14}', 'dim')}{value}")
@@ -155,8 +156,7 @@ class Demo:
         self._children.stop()
 
 
-def _short(path: Path) -> str:
-    here = Path.cwd()
+def _short(path: Path, here: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F
 
 from executors.registry import registry
@@ -19,6 +20,12 @@ from sagas.verify.history import Fact, History
 
 _BATCH = 200
 _TRIES = 5
+
+
+def database_name() -> str:
+    """The database as people know it: its file, or its name and host."""
+    name, host = (str(connection.settings_dict[key] or "") for key in ("NAME", "HOST"))
+    return f"{name} at {host}" if host else name
 
 
 def histories(batch: int = _BATCH) -> Iterator[list[History | UUID]]:

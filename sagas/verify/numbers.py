@@ -12,6 +12,7 @@ from sagas.verify.case import Case, Verdicts, show
 from sagas.verify.history import Call, Moment
 
 _ROUNDING = timedelta(milliseconds=1)
+_BY_SETTINGS = "(by this process's settings)"
 
 
 def numbers_have_no_gaps(case: Case) -> Verdicts:
@@ -62,8 +63,8 @@ def retries_are_patient(case: Case) -> Verdicts:
     """13: attempts count up from 1 in each round to no more than the definition's retries allow,
     and wait as long as it says, and a recorded Retry-After; the next comes no earlier.
 
-    Held against the policy that this code has now: a change of the settings for retries shows
-    up here for sagas from before it.
+    Held against the policy that this process has by its settings: if those of the service are or
+    were others, that shows up here; what an answer asked for is due by any.
     """
     waits: dict[Call, datetime] = {}
     for moment in case.moments:
@@ -90,7 +91,7 @@ def _one_too_many(case: Case, moment: Moment, event: at.AttemptStarted) -> str |
         return f"{what}, where {number} is due"
     policy = _policy(case, event.step)
     if policy is not None and event.attempt > 1 + policy.max_retries:
-        return f"{what}, and {1 + policy.max_retries} are allowed"
+        return f"{what}, and {1 + policy.max_retries} are allowed {_BY_SETTINGS}"
     return None
 
 
@@ -100,15 +101,17 @@ def _impatient(
     policy = _policy(case, event.step)
     if policy is None:
         return None
-    wait = policy.wait_after(event.attempt, retry_after=_retry_after(event))
+    asked = _retry_after(event)
+    wait = policy.wait_after(event.attempt, retry_after=asked)
     due = moment.fact.at + wait
     deadline = moment.before.deadline
     if deadline is not None and moment.before.direction is Direction.FORWARD:
         due = min(due, max(deadline, moment.fact.at))  # it turns the saga round, and is no retry
     if retry_at >= due - _ROUNDING:
         return None
-    waits = (retry_at - moment.fact.at).total_seconds()
-    return f"event {moment.fact.seq} waits {waits:.3f} s where {wait.total_seconds():.3f} s are due"
+    waits, needs = (retry_at - moment.fact.at).total_seconds(), wait.total_seconds()
+    why = "(as the answer asked)" if wait == asked else _BY_SETTINGS
+    return f"event {moment.fact.seq} waits {waits:.3f} s where {needs:.3f} s are due {why}"
 
 
 def _retry_after(event: at.AttemptFailed) -> timedelta | None:

@@ -66,6 +66,9 @@ def verify(options: Options) -> Report:
         for saga, service, times, key in ledger.strays():
             named = f"which are of no saga here, such as {key}" if saga else "which name no saga"
             report.looked(4, saga, f"{times} calls arrived at {service} {named}")
+    if report.calls and not report.sagas and not report.moving:
+        place = load.database_name()
+        raise CannotCheck(f"this database holds no sagas ({place}): is it the right one?")
     if not report.sagas and not report.calls and not told:
         raise CannotCheck("there are no sagas, no calls and nothing that clients were told")
     # Sums are of all sagas, or say nothing.

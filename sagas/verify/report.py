@@ -60,14 +60,13 @@ class Report:
     def lines(self) -> Iterator[str]:
         """The whole of it for people: a table, then each violation in a line."""
         wrong = Counter(one.invariant for one in self.violations)
-        yield f"{'no.':>3}  {'invariant':<60} {'checks':>8} {'violations':>10}"
+        width, why_not = max(map(len, TITLES.values())), self.not_checked
+        yield f"{'no.':>3}  {'invariant':<{width}} {'checks':>8} {'violations':>10}"
         for number, title in TITLES.items():
-            if self.checks[number]:
-                yield f"{number:>3}  {title:<60} {self.checks[number]:>8} {wrong[number]:>10}"
+            if number in why_not:
+                yield f"{number:>3}  {title:<{width}}  not checked: {why_not[number]}"
             else:
-                yield f"{number:>3}  {title:<60} {'not checked':>19}"
-        for number, why in self.not_checked.items():
-            yield f"{number:>3}  not checked: {why}"
+                yield f"{number:>3}  {title:<{width}} {self.checks[number]:>8} {wrong[number]:>10}"
         if self.moving:
             yield f"{self.moving} sagas changed while they were read, and were not looked at"
         for one in self.violations:

@@ -17,6 +17,7 @@ from sagas.verify.entry import BadEntry, Entry, entry_of
 
 _PAGE = 5000
 _TIMEOUT = 60.0
+_NO_LEDGER = (404, 405, 501)
 _NAMED = re.compile(r"([A-Za-z0-9_-]+)=(.+)", re.S)
 
 
@@ -92,14 +93,27 @@ def _get(base: str, path: str) -> Any:
             session.trust_env = False
             answer = session.get(base.rstrip("/") + path, timeout=_TIMEOUT, allow_redirects=False)
     except requests.RequestException as error:
-        why = " ".join(str(error).split())
-        raise CannotCheck(f"{base} cannot be reached: {type(error).__name__}: {why}") from error
+        raise CannotCheck(f"{base} cannot be reached: {_why(error)}") from error
     if answer.status_code != 200:
-        raise CannotCheck(f"{base}{path} answered {answer.status_code}")
+        none = answer.status_code in _NO_LEDGER and path.startswith("/ledger")
+        hint = ": it offers no ledger; use --ledger FILE" if none else ""
+        raise CannotCheck(f"{base}{path} answered {answer.status_code}{hint}")
     try:
         return strictjson.loads(answer.content)
     except ValueError as error:
         raise CannotCheck(f"{base}{path} gave no usable JSON: {error}") from None
+
+
+def _why(error: requests.RequestException) -> str:
+    """The system's own words where there are any; the libraries wrap them several times."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(error).split())
 
 
 class Ledger:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sagas.demo.environment import embedded
+from sagas.demo.environment import embedded, to_verify
 from sagas.demo.folder import state_folder
 from sagas.demo.ports import HOST, Port, require_free
 from sagas.demo.screen import Screen
@@ -36,6 +36,22 @@ def test_the_environment_has_no_other_server_and_keeps_a_persons_own_numbers() -
     assert found["SAGA_STATE_DIR"] == "/state"
     assert (found["SAGA_RETRY_DELAY_MS"], found["SAGA_LEASE_MS"]) == ("50", "3000")
     assert found["PATH"] == "/bin"
+
+
+def test_the_command_to_verify_names_what_is_not_the_shells_own() -> None:
+    urls = {"payment": "http://127.0.0.1:8102"}
+    found = embedded({"SAGA_MAX_RETRIES": "5"}, state="/the state", urls=urls, password="secret")
+    own = "SAGA_STATE_DIR='/the state' SAGA_MAX_RETRIES=5 SAGA_RETRY_DELAY_MS=200"
+    command = "./run verify --participants"
+    assert to_verify(found, state="/the state", urls=urls, known=urls) == [f"{own} \\", command]
+    assert to_verify(found, state="/the state", urls=urls, known={}) == [
+        "PARTICIPANT_PAYMENT_URL=http://127.0.0.1:8102 SAGA_STATE_DIR='/the state' \\",
+        f"SAGA_MAX_RETRIES=5 SAGA_RETRY_DELAY_MS=200 {command}",
+    ]
+    found = embedded({}, state=".state/demo", urls=urls, password="secret")
+    assert to_verify(found, state=".state/demo", urls=urls, known=urls) == [
+        f"SAGA_STATE_DIR=.state/demo SAGA_RETRY_DELAY_MS=200 {command}"
+    ]
 
 
 def test_only_the_demos_own_files_are_ever_deleted(tmp_path: Path) -> None:

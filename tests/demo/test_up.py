@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from html import unescape
@@ -18,7 +20,7 @@ import pytest
 import requests
 
 from sagas.demo.tour import TOUR
-from tests.demo.process import UP, Demo
+from tests.demo.process import ROOT, UP, Demo
 
 pytestmark = pytest.mark.xdist_group("demo that is up")
 
@@ -148,6 +150,26 @@ def test_the_commands_that_it_prints_work(demo: Demo) -> None:
     )
     assert created["status"] in ("in_progress", "completed")
     assert created["id"] in [saga["id"] for saga in listed["results"]]
+
+
+def test_the_command_that_it_prints_verifies_it(demo: Demo) -> None:
+    _, _, printed = demo.output.partition("Try, in another terminal:\n")
+    (command,) = [part for part in printed.partition(UP)[0].split("\n\n") if "verify" in part]
+    assert "./run verify" in command
+    command = command.replace("./run", f"{shlex.quote(sys.executable)} manage.py")
+    # Only what it says itself, whatever servers these tests have; their own sagas may still run.
+    own = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        f"{command.strip()} --running",
+        shell=True,
+        cwd=ROOT,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^[1-9]\d* sagas, [1-9]\d* calls, 0 violations$", done.stdout, re.M)
 
 
 def test_the_addresses_that_it_prints_answer(demo: Demo) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +18,20 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from sagas import services
 from sagas.models import Saga, SagaEvent, SagaStep
 from sagas.verify import load, program, secrets
 from sagas.verify.entry import BadEntry, entry_of
 from sagas.verify.history import History
+from sagas.verify.invariants import TITLES
 from sagas.verify.sources import Ledger, Source
 from shop import Shop
 from tests.free_port import free_port
 from tests.verify import made
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,6 +124,11 @@ def test_the_table_has_a_line_for_each_invariant_and_for_each_violation(shop: Sh
     assert status == 0
     assert "  1  completed: each step took effect once" in text
     assert "not checked: what clients were told is needed (--clients)" in text
+    head, *rows = text.splitlines()[:-1]
+    assert [int(row[:3]) for row in rows] == list(TITLES)
+    ends = {len(row) for row in (head, *rows) if "not checked" not in row}
+    starts = {row.index("not checked") for row in rows if "not checked" in row}
+    assert (len(ends), len(starts)) == (1, 1)
     assert text.splitlines()[-1] == "1 sagas, 5 calls, 0 violations"
     SagaEvent.objects.filter(saga_id=saga_id, kind="saga_completed").delete()
     status, text = verify("--participants")
@@ -335,6 +349,46 @@ def test_nothing_to_check_is_no_success() -> None:
     assert verify() == (2, "there are no sagas, no calls and nothing that clients were told")
 
 
+def test_calls_and_no_saga_at_all_mean_the_wrong_database(shop: Shop) -> None:
+    made.completed(shop)
+    Saga.objects.all().delete()
+    status, text = verify("--participants")
+    assert status == 2
+    assert re.fullmatch(r"this database holds no sagas \(.+\): is it the right one\?", text)
+    assert str(connection.settings_dict["NAME"]) in text
+
+
+def alone(state: Path) -> tuple[int, str]:
+    """Exit status and error output of a process with nothing set but its state folder."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "verify"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "SAGA_STATE_DIR": str(state)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_no_database_is_said_and_none_is_made(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    status, text = alone(state)
+    assert status == 2
+    assert f"there is no database {state / 'sagas.sqlite3'}: set SAGA_STATE_DIR" in text
+    assert "DATABASE_URL" in text
+    assert not state.exists()
+
+
+def test_a_database_without_tables_says_what_to_run(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "sagas.sqlite3")) as db:
+        db.execute("CREATE TABLE other (id)")
+    status, text = alone(tmp_path)
+    assert status == 2
+    assert "run `./run manage migrate` first" in text
+    assert "Traceback" not in text
+
+
 ENTRY: dict[str, Any] = {
     "service": "payment",
     "seq": 1,
@@ -396,7 +450,7 @@ def test_ledgers_that_cannot_be_used_are_a_line_each(tmp_path: Path) -> None:
     for source, why in (
         (str(broken), "line 1: "),
         (str(tmp_path / "absent"), "cannot be read: No such file"),
-        (nobody, f"{nobody} cannot be reached: ConnectionError"),
+        (nobody, f"{nobody} cannot be reached: connection refused"),
         (f"sales={lines(tmp_path / 'other', ENTRY)}", "is the ledger of payment, sales"),
     ):
         status, text = verify("--ledger", source)
@@ -406,7 +460,7 @@ def test_ledgers_that_cannot_be_used_are_a_line_each(tmp_path: Path) -> None:
 def test_an_address_that_is_no_participant_is_said_to_be_none(shop: Shop) -> None:
     status, text = verify("--ledger", f"{shop.urls['payment']}/payments")
     assert status == 2
-    assert text.endswith("answered 404")
+    assert text.endswith("answered 404: it offers no ledger; use --ledger FILE")
 
 
 @pytest.mark.parametrize("option", ["--clients", "--secrets"])

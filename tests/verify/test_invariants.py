@@ -345,6 +345,25 @@ def test_what_was_tampered_with_is_named(
     assert number in named, named
 
 
+@pytest.mark.parametrize(
+    ("tamper", "why"),
+    [
+        (event("attempt_failed", later=0.5), "(by this process's settings)"),
+        (
+            event("attempt_failed", data={"answer": {"status": 503, "retry_after": 1}}),
+            "where 1.000 s are due (as the answer asked)",
+        ),
+    ],
+)
+def test_who_says_how_long_a_retry_was_to_wait(
+    histories: dict[str, Made], tamper: Tamper, why: str
+) -> None:
+    named = {
+        found.invariant: found.text for found in violations(tamper(histories["retried"]).case())
+    }
+    assert named[13].endswith(why)
+
+
 def test_every_invariant_of_a_saga_is_tampered_with() -> None:
     assert {number for number, _, _ in TAMPERED} == set(CHECKS)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
+from sagas.management.processes import require_schema
 from sagas.verify.program import Options, participants, verify
 from sagas.verify.sources import CannotCheck
 
@@ -69,8 +70,9 @@ class Command(BaseCommand):
             duplicating_network=options["duplicating_network"],
         )
         try:
+            _require_database()
             report = verify(asked)
-        except CannotCheck as error:
+        except (CannotCheck, CommandError) as error:
             raise CommandError(str(error), returncode=2) from error
         except DatabaseError as error:
             why = " ".join(str(error).split())
@@ -82,3 +84,15 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         if report.violations:
             sys.exit(1)
+
+
+def _require_database() -> None:
+    """Raises CannotCheck or CommandError unless there is one that has the tables."""
+    name = str(connection.settings_dict["NAME"])
+    # SQLite would make the file, and this only reads.
+    if connection.vendor == "sqlite" and not Path(name).is_file():
+        raise CannotCheck(
+            f"there is no database {name}: set SAGA_STATE_DIR to the folder of "
+            "sagas.sqlite3, or DATABASE_URL to the service's database"
+        )
+    require_schema()
