@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import DataError, connection
 from django.db.models import F
 
 from executors.registry import registry
@@ -62,6 +62,34 @@ def _settled(ids: Sequence[UUID]) -> list[History | UUID]:
 
 
 def _read(ids: Sequence[UUID]) -> dict[UUID, tuple[int, History]]:
+    try:
+        return _read_at_once(ids)
+    except DataError as error:  # one of them holds what the driver cannot read
+        if len(ids) == 1:
+            return _unreadable(ids[0], error)
+    return {pk: read for some in ids for pk, read in _read([some]).items()}
+
+
+def _unreadable(saga_id: UUID, error: DataError) -> dict[UUID, tuple[int, History]]:
+    names = ("seq", "type", "definition_version", "status")
+    row = Saga.objects.only(*names).filter(pk=saga_id).first()
+    if row is None:
+        return {}
+    history = History(
+        saga_id=str(saga_id),
+        type=row.type,
+        version=row.definition_version,
+        status=row.status,
+        data={},
+        row=None,
+        steps=(),
+        facts=(),
+        unreadable=f"its rows cannot be read: {error}",
+    )
+    return {saga_id: (row.seq, history)}
+
+
+def _read_at_once(ids: Sequence[UUID]) -> dict[UUID, tuple[int, History]]:
     sagas = list(Saga.objects.filter(pk__in=ids).order_by("pk"))
     steps: dict[UUID, list[SagaStep]] = defaultdict(list)
     for step in SagaStep.objects.filter(saga_id__in=ids).order_by("saga_id", "position"):

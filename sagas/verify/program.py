@@ -104,7 +104,11 @@ def _sagas(report: Report, totals: Totals, ledger: Ledger, rules: Rules) -> None
         for history in known:
             case = Case(history, entries[history.saga_id], rules)
             report.sagas += 1
-            totals.add(case)
+            try:
+                totals.add(case)
+            except Exception as error:  # as in `found`
+                why = f"what is stored makes no sense: {type(error).__name__}: {error}"
+                report.looked(19, history.saga_id, why)
             for invariant, text in found(case):
                 report.looked(invariant, history.saga_id, text)
 

@@ -28,6 +28,7 @@ from sagas.verify.history import History
 from sagas.verify.invariants import TITLES
 from sagas.verify.sources import Ledger, Source
 from shop import Shop
+from tests.api.client import on_servers
 from tests.free_port import free_port
 from tests.verify import made
 
@@ -239,6 +240,28 @@ def test_a_saga_that_never_stops_moving_is_left_out_and_its_calls_are_known(
     monkeypatch.setattr(load, "_read", moving)
     found = result("--participants")
     assert (found["moving"], found["sagas"], found["violations"]) == (1, 0, [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE sagas_sagaevent SET data = '[]' WHERE saga_id = %s AND seq = 4",
+        "UPDATE sagas_sagaevent SET data = '5' WHERE saga_id = %s AND seq = 4",
+        "UPDATE sagas_saga SET data = '[]' WHERE id = %s",
+        "UPDATE sagas_saga SET deadline = 'infinity' WHERE id = %s",
+    ],
+)
+@on_servers
+def test_what_makes_no_sense_is_that_saga_s_violation_alone(shop: Shop, change: str) -> None:
+    odd, fine = made.completed(shop), made.completed(shop)
+    with connection.cursor() as cursor:
+        cursor.execute(change, [odd])
+    found = result("--participants")
+    assert found["sagas"] == 2
+    named = {violation["saga"] for violation in found["violations"]}
+    assert str(odd) in named
+    assert named <= {str(odd), ""}, "the sums over all may not be known either"
+    assert str(fine) not in str(found["violations"])
 
 
 def test_rows_that_cannot_be_read_are_named(shop: Shop) -> None:
