@@ -52,7 +52,7 @@ class Moves:
         if saga.deadline == LATER and saga.status is SagaStatus.IN_PROGRESS:
             past = self._core.number(replace(saga, deadline=NOW))
             yield Move("the deadline passes", world._replace(saga=past), by_itself=False)
-        if saga.owner and saga.due_at == LATER and world.faults:
+        if saga.owner and saga.due_at == LATER and saga.crashes <= 1 and world.faults:
             lost = self._decides(world.costs(1), LOSE)
             yield Move("the worker is taken for lost", lost, by_itself=False)
         if IDLE in world.workers and saga.due_at is not None:
