@@ -1,4 +1,4 @@
-"""The invariants of faults.md that hold of decisions and worlds, by their numbers there."""
+"""The invariants that hold of decisions and worlds, by their numbers in `sagas.verify.invariants`."""
 
 from __future__ import annotations
 

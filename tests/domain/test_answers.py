@@ -1,4 +1,4 @@
-"""What an answer means, or the loss of one: design.md section 3."""
+"""What an answer means, or the loss of one: the table of the README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transitions of design.md section 2: what is allowed, where it leads, and nothing else."""
+"""The transitions: what is allowed, where it leads, and nothing else."""
 
 from __future__ import annotations
 

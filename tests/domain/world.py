@@ -13,7 +13,7 @@ from sagas.domain.state import CallKind
 
 
 class Violation(Exception):
-    """An invariant of faults.md does not hold; the message begins with its number there."""
+    """An invariant does not hold; the message begins with its number in `sagas.verify.invariants`."""
 
 
 @dataclass(frozen=True)

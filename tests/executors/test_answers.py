@@ -1,4 +1,4 @@
-"""What each answer means (design.md §3), from a real server's bytes to the outcome."""
+"""What each answer means, from a real server's bytes to the outcome."""
 
 from __future__ import annotations
 
