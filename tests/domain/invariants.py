@@ -1,4 +1,4 @@
-"""The invariants that hold of decisions and worlds, by their numbers in `sagas.verify.invariants`."""
+"""The invariants of decisions and worlds, by their numbers in `sagas.verify.invariants`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sagas.domain.state import CallKind
 
 
 class Violation(Exception):
-    """An invariant does not hold; the message begins with its number in `sagas.verify.invariants`."""
+    """An invariant does not hold; its number in `sagas.verify.invariants` comes first."""
 
 
 @dataclass(frozen=True)
