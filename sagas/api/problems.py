@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from sagas import services
+from sagas.engine.away import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _problem(error: Exception) -> Problem | None:
             return 409, f"Not possible now: {error}.", more, {}
         case PermissionDenied():
             return 403, "You may not do this.", {}, {}
-        case OperationalError() | InterfaceError() | InternalError():
+        case _ if isinstance(error, DATABASE_AWAY):
             logger.error("database away: %s", error)
             detail = "The database is away, or takes no writes; nothing is known to have changed."
             return 503, detail, {}, {"Retry-After": RETRY_AFTER}

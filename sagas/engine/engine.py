@@ -28,7 +28,6 @@ from sagas.models import Saga
 
 logger = logging.getLogger(__name__)
 
-SYSTEM = "system"
 _COMMAND_TRIES = 10
 
 _SUSPECT = 2
@@ -86,13 +85,16 @@ class Engine(Writer):
         raise Busy(f"saga {saga_id} is being changed by others")
 
     def lose(self, saga_id: UUID, owner: str) -> None:
-        """End the lease of a worker that is known to be gone, so that the saga is due now."""
-        loaded = store.load(saga_id)
-        definition, now = self.executor(loaded).definition, self.now(loaded)
+        """End the lease of a worker that is known to be gone, so that the saga is due now.
+
+        One that this process cannot drive is left alone: its lease ends by itself.
+        """
         try:
+            loaded = store.load(saga_id)
+            definition, now = self.executor(loaded).definition, self.now(loaded)
             events = decide(definition, loaded.state, tr.Lose(owner=owner), now)
-        except Illegal:
-            return  # it has ended, or is another's already
+        except (Saga.DoesNotExist, store.Unreadable, UnknownDefinition, Illegal):
+            return
         if self.save(loaded, definition, events, now, actor=self.owner) is not None:
             break_lock(saga_id)
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagas.domain.state import Operation
-from sagas.verify.history import Violation
 
 CREATE = "create"
 _OPERATIONS = (CREATE, *(operation.value for operation in Operation))
@@ -133,10 +132,3 @@ def _commands(told: list[Told], stored: Stored) -> Results:
         what = f"{op} was accepted {least} times, got no answer {most - least} times"
         good = least <= recorded <= most
         yield 16, saga, None if good else f"{what}, and is recorded {recorded} times"
-
-
-def as_violations(results: Results) -> Iterator[Violation]:
-    """Only what is wrong."""
-    for invariant, saga, text in results:
-        if text is not None:
-            yield Violation(invariant=invariant, saga_id=saga, text=text)

@@ -19,6 +19,7 @@ from sagas import runtime, services
 from sagas.domain.state import Effect, SagaStatus
 from sagas.engine.lock import saga_lock
 from sagas.engine.presence import Presence
+from sagas.models import SagaStep
 from tests.api.client import on_servers
 from tests.engine.stage import OK, Stage, kinds, state_of
 
@@ -222,3 +223,28 @@ def test_a_saga_that_is_lost_again_and_again_waits_for_the_end_of_its_lease(
         assert state_of(saga_id).owner == owner
     assert kinds(saga_id).count("worker_lost") == 2
     assert state_of(saga_id).crashes == 2
+
+
+def test_one_that_this_process_cannot_drive_keeps_nobody_from_the_others(
+    mine: Presence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, ids = Stage(), []
+
+    def dies(call: object) -> Any:
+        raise Killed
+
+    for _ in range(2):
+        saga_id = stage.create()
+        stage.script = {"book": [dies]}
+        with pytest.raises(Killed):
+            stage.engine(DEAD).drive(saga_id)
+        ids.append(saga_id)
+    SagaStep.objects.filter(saga_id=ids[0], name="pay").update(effect="bogus")
+    monkeypatch.setattr(runtime, "engine", lambda: stage.engine("host:2:00000000"))
+    stage.known = False
+    bury(mine)
+    assert state_of(ids[1]).owner == DEAD
+    stage.known = True
+    bury(mine)
+    assert state_of(ids[1]).owner == ""
+    assert kinds(ids[0])[-1] == "attempt_started", "its lease ends by itself"
