@@ -150,6 +150,9 @@ class SagaExecutor:
     steps: ClassVar[tuple[Step, ...]] = ()
     """The steps, in order."""
 
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Fields, at any depth of data, outputs, requests and answers, whose values nobody is shown."""
+
     example: ClassVar[Mapping[str, Any]] = {}
     """Valid data, for `explore_saga`."""
 

@@ -215,7 +215,13 @@ UNFOLD = {
     "SITE_HEADER": _("Saga orchestrator"),
     "SITE_SYMBOL": "swap_calls",
     "SITE_URL": None,
-    "STYLES": [lambda request: static("sagas/console.css")],
+    "STYLES": [
+        lambda request: static("sagas/console.css"),
+        lambda request: static("sagas/list.css"),
+        lambda request: static("sagas/page.css"),
+        lambda request: static("sagas/overview.css"),
+    ],
+    "SCRIPTS": [lambda request: static("sagas/live.js")],
     "SIDEBAR": {
         "navigation": [
             {

@@ -60,6 +60,11 @@ class Saga(models.Model):
             ("execute", _("Can execute sagas")),
             ("compensate", _("Can compensate sagas")),
             ("retry", _("Can retry sagas")),
+            ("resolve", _("Can say what became of a step in doubt")),
+            ("skip", _("Can skip the step at which a saga failed")),
+            ("edit_data", _("Can edit the data of a saga before a retry")),
+            ("approve", _("Can approve what another person proposed")),
+            ("reset_breaker", _("Can reset circuit breakers")),
         ]
         indexes: ClassVar = [
             models.Index(fields=["due_at"], name="saga_due", condition=Q(due_at__isnull=False)),
@@ -95,6 +100,7 @@ class SagaStep(models.Model):
     )
     effect = models.CharField(max_length=16, choices=_choices(Effect), default=Effect.NONE.value)
     calling = models.CharField(max_length=16, blank=True, default="")
+    revision = models.PositiveSmallIntegerField(default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
     compensation_attempts = models.PositiveSmallIntegerField(default=0)
     output = models.JSONField(null=True, blank=True)

@@ -1,0 +1,1 @@
+// Keeps the parts of a page that change up to date.
