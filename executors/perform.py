@@ -75,17 +75,23 @@ def _send(
 def call_headers(step: Step, call: StepCall) -> dict[str, str]:
     """The headers that tell a participant which call of which saga this is."""
     compensates = call.kind is CallKind.COMPENSATION
+    keys = {kind: key_of(call, kind) for kind in CallKind}
     headers = {
         "Content-Type": "application/json",
-        "Idempotency-Key": idempotency_key(call.saga_id, call.run, call.step, call.kind),
+        "Idempotency-Key": keys[call.kind],
         "Saga-Id": str(call.saga_id),
         "Saga-Run": str(call.run),
         "Saga-Step": step.compensation if compensates else step.name,
     }
     if compensates:
         # With it a participant finds, or bars, the action even if its answer was never seen.
-        headers["Compensates"] = idempotency_key(call.saga_id, call.run, call.step, CallKind.ACTION)
+        headers["Compensates"] = keys[CallKind.ACTION]
     return headers
+
+
+def key_of(call: StepCall, kind: CallKind) -> str:
+    """The idempotency key of the step's action or compensation, whichever the call is."""
+    return idempotency_key(call.saga_id, call.run, call.step, kind, call.revision)
 
 
 def _report(participant: Participant, permit: Permit, outcome: Outcome) -> None:

@@ -73,6 +73,9 @@ EVENTS: Mapping[tuple[str, str], Look] = {
     ("attempt_held", _COMPENSATION): Look(_("compensation held back"), "pause", "warning"),
     ("attempt_broken", _ACTION): Look(_("action not built"), "bug_report", "danger"),
     ("attempt_broken", _COMPENSATION): Look(_("compensation not built"), "bug_report", "danger"),
+    ("doubt_resolved", ""): Look(_("doubt resolved by hand"), "fact_check", "primary"),
+    ("step_skipped", ""): Look(_("step skipped by hand"), "skip_next", "primary"),
+    ("data_edited", ""): Look(_("data edited by hand"), "edit_note", "primary"),
     ("saga_completed", ""): Look(_("completed"), "check_circle", "success"),
     ("saga_compensated", ""): Look(_("compensated"), "undo", "success"),
     ("saga_failed", ""): Look(_("failed"), "error", "danger"),
@@ -82,7 +85,7 @@ EVENTS: Mapping[tuple[str, str], Look] = {
 
 def event_look(kind: str, call: str) -> Look:
     """How an event is shown; one of a kind that a newer version recorded keeps its name."""
-    return EVENTS.get((kind, call)) or Look(kind.replace("_", " "), "help")
+    return EVENTS.get((kind, call)) or EVENTS.get((kind, "")) or Look(kind.replace("_", " "), "help")
 
 
 def status_look(status: str) -> Look:

@@ -72,6 +72,8 @@ def _problem(error: Exception) -> Problem | None:
         case services.NotAllowed():
             more = {"saga_status": error.status, "allowed_operations": error.allowed}
             return 409, f"Not possible now: {error}.", more, {}
+        case services.NeedsApproval():
+            return 403, f"Not from here: {error}, in the console.", {}, {}
         case PermissionDenied():
             return 403, "You may not do this.", {}, {}
         case _ if isinstance(error, DATABASE_AWAY):

@@ -10,6 +10,7 @@ from typing import Any
 
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
+from sagas.domain import mending
 from sagas.domain.state import CallKind
 
 _RECORDED: tuple[type[ev.Event], ...] = (
@@ -32,6 +33,9 @@ _RECORDED: tuple[type[ev.Event], ...] = (
     ev.SagaCompleted,
     ev.SagaCompensated,
     ev.SagaFailed,
+    mending.DoubtResolved,
+    mending.StepSkipped,
+    mending.DataEdited,
 )
 
 

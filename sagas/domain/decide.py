@@ -17,8 +17,18 @@ from sagas.domain import events as ev
 from sagas.domain import triggers as tr
 from sagas.domain.answers import ASKED_FOR, answered, broken, interrupted
 from sagas.domain.definition import Definition
-from sagas.domain.rules import Call, Decision, Illegal, call_to_start, next_call
-from sagas.domain.state import Direction, Operation, SagaState, SagaStatus
+from sagas.domain.mending import DataEdited, DoubtResolved, StepSkipped
+from sagas.domain.rules import (
+    Call,
+    Decision,
+    Illegal,
+    call_to_skip,
+    call_to_start,
+    doubts_to_resolve,
+    may_edit,
+    next_call,
+)
+from sagas.domain.state import CallKind, Direction, Operation, SagaState, SagaStatus
 
 MAX_CRASHES = 3
 """A saga whose worker vanished this often in a row, recording nothing, is stopped as failed."""
@@ -60,6 +70,39 @@ def _(trigger: tr.Compensate, d: Decision) -> Iterator[ev.Event]:
         yield d.record(ev.CompensationTriggered(reason=trigger.reason or ASKED_FOR))
     if next_call(d.definition, d.state) is None or pending:
         yield d.record(ev.SagaCompensated())
+
+
+@_on.register
+def _(trigger: tr.Resolve, d: Decision) -> Iterator[ev.Event]:
+    if trigger.step not in doubts_to_resolve(d.state):
+        raise Illegal(f"{trigger.step} is not in doubt, or is being called right now")
+    # An action that was not applied is tried again when it would have been.
+    forward = d.state.direction is Direction.FORWARD
+    yield d.record(
+        DoubtResolved(
+            step=trigger.step,
+            applied=trigger.applied,
+            evidence=trigger.evidence,
+            output=trigger.output if trigger.applied else None,
+            due_at=d.at_once if trigger.applied or not forward else d.state.due_at,
+        )
+    )
+
+
+@_on.register
+def _(trigger: tr.Skip, d: Decision) -> Iterator[ev.Event]:
+    call = call_to_skip(d.definition, d.state)
+    if call is None or call.step != trigger.step:
+        raise Illegal(f"{trigger.step} is not where the saga is stuck, or is in doubt")
+    output = trigger.output if call.kind is CallKind.ACTION else None
+    yield d.record(StepSkipped(step=call.step, call=call.kind, output=output, due_at=d.at_once))
+
+
+@_on.register
+def _(trigger: tr.EditData, d: Decision) -> Iterator[ev.Event]:
+    if not may_edit(d.state):
+        raise Illegal(f"the data of a saga that is {d.state.status.value} cannot be edited now")
+    yield d.record(DataEdited(data=trigger.data, before=trigger.before))
 
 
 @_on.register

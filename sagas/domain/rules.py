@@ -84,6 +84,32 @@ def call_to_start(definition: Definition, state: SagaState) -> Call | None:
     return next_call(definition, state) if leased and state.calling is None else None
 
 
+def doubts_to_resolve(state: SagaState) -> tuple[str, ...]:
+    """The steps of which a person may say now whether they took effect."""
+    if not state.at_rest:
+        return ()
+    return tuple(step.name for step in state.steps if step.effect is Effect.IN_DOUBT)
+
+
+def call_to_skip(definition: Definition, state: SagaState) -> Call | None:
+    """The call at which the saga is stuck, if a person may skip it now."""
+    call = next_call(definition, state)
+    if call is None or not state.at_rest:
+        return None
+    step = state.step(call.step)
+    if call.kind is CallKind.ACTION and step.effect is Effect.IN_DOUBT:
+        return None  # whether it took effect comes first
+    stuck = state.status is SagaStatus.IN_PROGRESS and (call.attempt > 1 or state.waiting)
+    return call if stuck or state.status is SagaStatus.FAILED else None
+
+
+def may_edit(state: SagaState) -> bool:
+    """Whether a person may change the saga's data now."""
+    if state.status is SagaStatus.FAILED and state.direction is Direction.FORWARD:
+        return not state.in_doubt  # a call in doubt is repeated as it was
+    return state.status in (SagaStatus.FAILED, SagaStatus.COMPENSATED)
+
+
 class Decision:
     """A decision in the making: the state as the events recorded so far leave it."""
 
@@ -103,6 +129,11 @@ class Decision:
     def deadline(self) -> datetime | None:
         limit = self.definition.deadline
         return None if limit is None else self.now + limit
+
+    @property
+    def at_once(self) -> datetime | None:
+        """When a saga that people mended goes on: now, if it is in progress."""
+        return self.now if self.state.status is SagaStatus.IN_PROGRESS else None
 
     @property
     def must_turn(self) -> bool:

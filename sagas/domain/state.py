@@ -75,6 +75,9 @@ class StepState:
     calling: CallKind | None = None
     """The call that was started and whose answer is not recorded yet."""
 
+    revision: int = 0
+    """How often its call was dropped to be built anew, under fresh keys, after an edit of data."""
+
     attempts: int = 0
     """Attempts of the action in this round (a person's retry starts a new round)."""
 
@@ -155,11 +158,17 @@ class SagaState:
         return next((step for step in self.steps if step.calling is not None), None)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether no call is in flight and no worker has the lease: people may mend it."""
+        return self.calling is None and not self.owner
+
+    @property
     def in_doubt(self) -> bool:
         """Whether some action may or may not have taken effect."""
         return any(step.effect is Effect.IN_DOUBT for step in self.steps)
 
 
-def idempotency_key(saga_id: object, run: int, name: str, kind: CallKind) -> str:
+def idempotency_key(saga_id: object, run: int, name: str, kind: CallKind, revision: int = 0) -> str:
     """The one key of all attempts of a call; `name` is the step's, whatever the kind."""
-    return f"{saga_id}:{run}:{name}:{kind.value}"
+    key = f"{saga_id}:{run}:{name}:{kind.value}"
+    return f"{key}:{revision}" if revision else key

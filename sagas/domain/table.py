@@ -38,6 +38,12 @@ _OK, _NO = _answer(Verdict.SUCCEEDED), _answer(Verdict.REFUSED)
 _LOST, _AWAY = _answer(Verdict.IN_DOUBT), _answer(Verdict.NOT_APPLIED)
 _BROKEN, _HELD = _answer(Verdict.BROKEN), _answer(Verdict.NOT_SENT)
 _EXECUTE, _COMPENSATE, _RETRY = tr.Execute(), tr.Compensate(), tr.Retry()
+_EDIT = tr.EditData(data={}, before={})
+
+
+def _resolve(step: str, applied: bool) -> tr.Resolve:
+    return tr.Resolve(step=step, applied=applied, evidence="what the bank says")
+
 
 _Path = tuple[tr.Trigger, ...]
 _FORWARD: _Path = (_EXECUTE, _CLAIM)
@@ -83,6 +89,26 @@ _ANSWERS: tuple[tuple[str, _Path, str, tr.Trigger], ...] = (
     ("in_progress, compensating", _COMPENSATING, "a compensation was refused", _NO),
     ("in_progress, compensating", _COMPENSATING, "its retries are exhausted", _LOST),
 )
+_PAYS = (*_SECOND, _OK, _LOST)
+_SENT = (*_LAST, _NO)
+_STUCK = (*_COMPENSATING, _NO)
+_MENDED: tuple[tuple[str, _Path, str, tr.Trigger], ...] = (
+    ("failed, the pivot in doubt", _PAYS, "a person: it was applied", _resolve("pay", True)),
+    ("failed, the pivot in doubt", _PAYS, "a person: it was not applied", _resolve("pay", False)),
+    ("failed, the pivot in doubt", _PAYS, "a person skips it", tr.Skip(step="pay")),
+    ("failed, the pivot in doubt", _PAYS, "a person edits the data", _EDIT),
+    ("failed, forward", _SENT, "a person skips the action", tr.Skip(step="ship")),
+    ("failed, forward", _SENT, "a person edits the data", _EDIT),
+    ("failed, compensating", _STUCK, "a person skips the compensation", tr.Skip(step="reserve")),
+    ("failed, compensating", _STUCK, "a person edits the data", _EDIT),
+    (
+        "in_progress, forward",
+        _SECOND,
+        "a person skips an action in flight",
+        tr.Skip(step="invoice"),
+    ),
+    ("compensated", (*_COMPENSATING, _OK), "a person edits the data", _EDIT),
+)
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
@@ -90,7 +116,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     for name, path in _SITUATIONS:
         for operation, trigger in _OPERATIONS.items():
             yield name, operation, _after(path, trigger)
-    for name, path, on, trigger in _ANSWERS:
+    for name, path, on, trigger in (*_ANSWERS, *_MENDED):
         yield name, on, _after(path, trigger)
     late = _NOW + timedelta(minutes=2)
     yield (
@@ -143,4 +169,5 @@ def _name(before: SagaState, after: SagaState) -> str:
         name += "; finishes its call, starts no action, then compensates"
     elif before.direction is Direction.FORWARD and after.waiting:
         name += "; waits, no attempt consumed"
-    return name
+    changed = {step.revision for step in after.steps} - {step.revision for step in before.steps}
+    return name + "; its call is built anew under a fresh key" * bool(changed)

@@ -27,6 +27,35 @@ class Retry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resolve:
+    """A person found out whether an action in doubt has taken effect."""
+
+    step: str
+    applied: bool
+    evidence: str
+    output: Json | None = None
+    """What the participant would have answered, where that is known and it was applied."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skip:
+    """A person saw to a step at which the saga is stuck, or it is not needed: it is not called."""
+
+    step: str
+    output: Json | None = None
+    """What later steps may read, when an action is skipped."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditData:
+    """Calls that are yet to be built are to see other data."""
+
+    data: Json
+    before: Json
+    """The data as the person saw it: the history keeps both."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
     """A worker wants to drive the saga; what its predecessor left in flight is in doubt."""
 
@@ -77,4 +106,17 @@ class Park:
     wait: timedelta
 
 
-Trigger = Execute | Compensate | Retry | Claim | Lose | Start | Unbuildable | Answer | Park
+Trigger = (
+    Execute
+    | Compensate
+    | Retry
+    | Resolve
+    | Skip
+    | EditData
+    | Claim
+    | Lose
+    | Start
+    | Unbuildable
+    | Answer
+    | Park
+)

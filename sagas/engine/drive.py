@@ -178,6 +178,7 @@ def _step_call(work: store.Loaded, call: Call) -> StepCall:
         outputs={s.name: s.output for s in work.state.steps if s.output is not None},
         step=call.step,
         kind=call.kind,
+        revision=work.state.step(call.step).revision,
     )
 
 

@@ -71,15 +71,26 @@ class Engine(Writer):
             )
         )
 
-    def command(self, saga_id: UUID, trigger: tr.Trigger, *, actor: str, reason: str) -> None:
-        """Apply a person's operation.
+    def command(
+        self,
+        saga_id: UUID,
+        *triggers: tr.Trigger,
+        actor: str,
+        reason: str,
+        guard: Callable[[store.Loaded], None] = lambda loaded: None,
+    ) -> None:
+        """Apply a person's operations, all or none, to the saga as the guard lets it pass.
 
-        Raises Illegal, Saga.DoesNotExist, UnknownDefinition, Unreadable or Busy.
+        Raises Illegal, Saga.DoesNotExist, UnknownDefinition, Unreadable, Busy, or what the guard
+        raises.
         """
         for _ in range(_COMMAND_TRIES):
             loaded = store.load(saga_id)
             definition, now = self.executor(loaded).definition, self.now(loaded)
-            events = decide(definition, loaded.state, trigger, now)
+            guard(loaded)
+            events: Events = ()
+            for trigger in triggers:
+                events += decide(definition, replay(events, loaded.state), trigger, now)
             if self.save(loaded, definition, events, now, actor=actor, reason=reason):
                 return
         raise Busy(f"saga {saga_id} is being changed by others")

@@ -27,6 +27,8 @@ class StepCall:
 
     step: str
     kind: CallKind
+    revision: int = 0
+    """How often the step's call was built anew under fresh keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

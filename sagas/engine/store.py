@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from sagas.domain.codec import encode
 from sagas.domain.definition import Definition
 from sagas.domain.events import Event, evolve, replay
+from sagas.domain.mending import DataEdited
 from sagas.domain.rules import next_call
 from sagas.domain.state import (
     ENDED,
@@ -110,6 +111,7 @@ def _step_state(row: SagaStep) -> StepState:
         status=StepStatus(row.status),
         effect=Effect(row.effect),
         calling=CallKind(row.calling) if row.calling else None,
+        revision=row.revision,
         attempts=row.attempts,
         compensation_attempts=row.compensation_attempts,
         output=row.output,
@@ -147,6 +149,9 @@ def save(
     """Write the events and the state they lead to; None when another writer was first."""
     state = replay(events, loaded.state)
     columns = _saga_columns(definition, state, now, loaded)
+    for event in events:
+        if isinstance(event, DataEdited):
+            columns["data"] = event.data
     with transaction.atomic():
         written = Saga.objects.filter(
             pk=loaded.id, seq=loaded.state.seq, epoch=loaded.state.epoch
@@ -226,6 +231,7 @@ def _step_columns(before: StepState, after: StepState, now: datetime) -> dict[st
     """What changed of a step's row."""
     columns: dict[str, Any] = {}
     for name in (
+        "revision",
         "attempts",
         "compensation_attempts",
         "output",

@@ -78,7 +78,7 @@ def bodies_are_one_per_key(case: Case) -> Verdicts:
 def _named_otherwise(case: Case, call: Call, entry: Entry) -> Verdicts:
     action = call.kind is CallKind.ACTION
     name = call.step if action else dict(case.history.steps)[call.step]
-    takes_back = None if action else case.key(Call(call.run, call.step, CallKind.ACTION))
+    takes_back = None if action else case.key(call._replace(kind=CallKind.ACTION))
     came = (entry.run, entry.step, entry.kind, entry.compensates)
     if came != (call.run, name, call.kind, takes_back):
         words = f"run {entry.run}, {entry.kind.value} {entry.step}, taking back {entry.compensates}"

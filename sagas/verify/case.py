@@ -11,6 +11,7 @@ from typing import Any
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
 from sagas.domain.codec import decode
+from sagas.domain.mending import StepSkipped
 from sagas.domain.state import ENDED, CallKind, Json, SagaState, SagaStatus, idempotency_key
 from sagas.verify.entry import Entry
 from sagas.verify.history import Call, History, Moment, Rules
@@ -72,11 +73,13 @@ class Case:
     def call_of(self, entry: Entry) -> Call | None:
         """The call that the entry's key names, if it is one of this saga's."""
         run, _, rest = (entry.key or "").removeprefix(f"{self.history.saga_id}:").partition(":")
-        step, _, kind = rest.rpartition(":")
+        step, _, kind = rest.partition(":")
+        kind, _, revision = kind.partition(":")
         known = step in (name for name, _ in self.history.steps)
-        if not (known and run.isascii() and run.isdecimal() and kind in list(CallKind)):
+        numbers = all(text.isascii() and text.isdecimal() for text in (run, revision or "0"))
+        if not (known and numbers and kind in list(CallKind)):
             return None
-        call = Call(int(run), step, CallKind(kind))
+        call = Call(int(run), step, CallKind(kind), int(revision or 0))
         return call if self.key(call) == entry.key else None
 
     @cached_property
@@ -89,8 +92,22 @@ class Case:
         return found
 
     def outcomes(self, call: Call) -> Counter[str]:
-        """How often the call came to what, by the ledgers."""
-        return Counter(entry.outcome for entry in self.arrivals.get(call, ()))
+        """How often the call, in all its revisions, came to what, by the ledgers."""
+        return Counter(
+            entry.outcome
+            for came, entries in self.arrivals.items()
+            if came[:3] == call[:3]
+            for entry in entries
+        )
+
+    @cached_property
+    def by_hand(self) -> frozenset[Call]:
+        """The calls that a person skipped: what became of their effects no ledger tells."""
+        return frozenset(
+            Call(moment.before.run, moment.event.step, moment.event.call)
+            for moment in self.moments
+            if isinstance(moment.event, StepSkipped)
+        )
 
     @cached_property
     def by_call(self) -> Mapping[Call, list[Moment]]:

@@ -14,7 +14,8 @@ from sagas.verify.history import Call
 def completed_took_effect_once(case: Case) -> Verdicts:
     """1: each step of a completed saga took effect once, and was not taken back.
 
-    A step whose calls the participant calls `checked` needs no effect. Cannot see steps of
+    A step whose calls the participant calls `checked` needs no effect, and one that a person
+    skipped may have none. Cannot see steps of
     participants whose ledger was not given.
     """
     if not (case.at_rest and case.has(SagaStatus.COMPLETED)):
@@ -22,7 +23,9 @@ def completed_took_effect_once(case: Case) -> Verdicts:
     for step in _covered_steps(case):
         action, undo = _pair(case.run, step)
         outcomes, undone = case.outcomes(action), case.outcomes(undo)
-        if outcomes[APPLIED] > 1:
+        if action in case.by_hand:
+            yield None
+        elif outcomes[APPLIED] > 1:
             yield f"{step} took place {outcomes[APPLIED]} times"
         elif not outcomes[APPLIED] and not outcomes[CHECKED]:
             yield f"{step} never took place"
@@ -39,7 +42,8 @@ def nothing_is_left(case: Case) -> Verdicts:
     left is what its rows say: nothing where the effect is `none`, one effect where it is
     `applied`, either where that or its compensation is in doubt.
 
-    A step without a compensation at or past the pivot is not looked at: compensating does not
+    What a person took back by hand is still in the ledgers, and not looked at. A step without a
+    compensation at or past the pivot is not looked at: compensating does not
     promise to take it back.
     """
     failed = case.has(SagaStatus.FAILED)
@@ -66,7 +70,7 @@ def effects_are_single(case: Case) -> Verdicts:
 def _left_over(case: Case, run: int, step: str) -> str | None:
     action, undo = _pair(run, step)
     done, undone = case.outcomes(action)[APPLIED], case.outcomes(undo)[APPLIED]
-    if done == undone or _taken_back_with_another(case, action):
+    if done == undone or undo in case.by_hand or _taken_back_with_another(case, action):
         return None
     return f"{step} took place {done} times and was taken back {undone} times"
 
@@ -77,7 +81,7 @@ def _taken_back_with_another(case: Case, action: Call) -> bool:
     Releasing a reservation also puts back the stock that the sale took out of it.
     """
     mine = case.arrivals.get(action, ())
-    if not mine or case.arrivals.get(Call(action.run, action.step, CallKind.COMPENSATION)):
+    if not mine or case.arrivals.get(action._replace(kind=CallKind.COMPENSATION)):
         return False
     last = max(entry.seq for entry in mine if entry.outcome == APPLIED)
     return any(
@@ -96,7 +100,9 @@ def _as_the_row_says(case: Case, row: StepState) -> str | None:
         getattr(moment.event, "in_doubt", True)
         for moment in case.of(undo, at.AttemptFailed, at.AttemptInterrupted)
     )
-    if row.effect is Effect.NONE:
+    if case.by_hand & {action, undo}:
+        good = True
+    elif row.effect is Effect.NONE:
         good = left == 0
     elif row.effect is Effect.IN_DOUBT or lost or (not outcomes[APPLIED] and outcomes[CHECKED]):
         good = left in (0, 1)

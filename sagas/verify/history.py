@@ -73,6 +73,8 @@ class Call(NamedTuple):
     run: int
     step: str
     kind: CallKind
+    revision: int = 0
+    """How often the step's calls got keys of their own in the run, after an edit of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Moment:
         """The call that the event is about, if it is about one."""
         if not isinstance(self.event, at.AttemptEvent):
             return None
-        return Call(self.before.run, self.event.step, self.event.call)
+        known = (s.revision for s in self.before.steps if s.name == self.event.step)
+        return Call(self.before.run, self.event.step, self.event.call, next(known, 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -74,7 +74,7 @@ def pieces(saga_type: str, status: str, data: Json) -> int:
 
 def amounts_agree(case: Case) -> Verdicts:
     """19, for one saga: a compensation never gives back more than its action moved, and a
-    completed saga of a shipped type moved the amount in its data.
+    completed saga of a shipped type moved the amount in its data, unless a person saw to that.
     """
     for call, done, undone in _taken_back(case):
         what = f"{case.key(call)} moved {done}, and its compensation {undone}"
@@ -82,7 +82,8 @@ def amounts_agree(case: Case) -> Verdicts:
     trade = TRADES.get(case.history.type)
     if trade is None or not (case.at_rest and case.has(SagaStatus.COMPLETED)):
         return
-    if case.covers(trade.step):
+    by_hand = any(call[:2] == (case.run, trade.step) for call in case.by_hand)
+    if case.covers(trade.step) and not by_hand:
         try:
             wanted = due(case.history.type, case.history.status, case.history.data)
         except ValueError as error:
@@ -97,7 +98,7 @@ def _taken_back(case: Case) -> Iterator[tuple[Call, Decimal, Decimal]]:
     for call, entries in case.arrivals.items():
         if call.kind is not CallKind.ACTION:
             continue
-        undo = case.arrivals.get(Call(call.run, call.step, CallKind.COMPENSATION), ())
+        undo = case.arrivals.get(call._replace(kind=CallKind.COMPENSATION), ())
         amounts = [
             [
                 entry.amount
@@ -134,11 +135,12 @@ class Totals:
         moved = sum(moves(history.type, case.entries), Decimal(0))
         if trade.sign < 0:
             self._given_back -= moved
-        if case.has(SagaStatus.COMPLETED):
+        if case.has(SagaStatus.COMPLETED) and not case.by_hand:
             self._add_completed(history.type, history.data, trade)
         else:
             self._wanted[NET] += moved
-            self._unended += not (case.has(SagaStatus.COMPENSATED) or case.has(SagaStatus.PENDING))
+            ended = case.has(SagaStatus.COMPENSATED) or case.has(SagaStatus.PENDING)
+            self._unended += bool(case.by_hand) or not ended
 
     def _add_completed(self, saga_type: str, data: Json, trade: Trade) -> None:
         try:

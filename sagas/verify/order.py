@@ -60,7 +60,7 @@ def actions_end_with_the_turn(case: Case) -> Verdicts:
         what = f"event {moment.fact.seq} starts {name}"
         yield f"{what} after the saga was to compensate" if turned else None
     for call in _calls(case, _ACTION):
-        undone = case.arrivals.get(Call(call.run, call.step, _COMPENSATION))
+        undone = case.arrivals.get(call._replace(kind=_COMPENSATION))
         if not undone:
             continue
         place, first = undone[0].service, min(entry.seq for entry in undone)

@@ -10,7 +10,8 @@ from itertools import groupby
 
 from sagas.domain import attempts as at
 from sagas.domain.codec import KINDS
-from sagas.domain.state import ENDED, Direction, Effect, SagaState, SagaStatus, StepStatus
+from sagas.domain.mending import DataEdited
+from sagas.domain.state import ENDED, Direction, Effect, Json, SagaState, SagaStatus, StepStatus
 from sagas.verify.case import Case, Verdicts, show
 from sagas.verify.history import Moment
 
@@ -37,6 +38,9 @@ EDGES: Mapping[str, Mapping[Place, Place]] = {
     "saga_completed": {FORWARD: COMPLETED},
     "saga_compensated": {PENDING: COMPENSATED, BACKWARD: COMPENSATED},
     "saga_failed": {FORWARD: FAILED, BACKWARD: STUCK},
+    "doubt_resolved": {place: place for place in (*_WORK, FAILED, STUCK, COMPENSATED)},
+    "step_skipped": {place: place for place in (*_WORK, FAILED, STUCK)},
+    "data_edited": {place: place for place in (FAILED, STUCK, COMPENSATED)},
     **dict.fromkeys((kind for kind in KINDS if kind.startswith("attempt_")), _WORK),
     **dict.fromkeys(("claimed", "handed_back", "worker_lost", "parked"), _WORK),
 }
@@ -74,8 +78,9 @@ def _who_asked(moment: Moment, asked: Moment | None, workers: set[str]) -> str |
 
 def replay_gives_the_row(case: Case) -> Verdicts:
     """10: every event is allowed where it stands, and leads where the table of edges says; every
-    answer is that of the call in flight; replaying all events gives the rows; the times of
-    start and end are those of the events. The rows' `current_step` is not looked at.
+    answer is that of the call in flight; replaying all events gives the rows; each edit of the
+    data began with what was there, and the row has the last; the times of start and end are
+    those of the events. The rows' `current_step` is not looked at.
     """
     for moment in case.moments:
         yield _edge(moment) or _answers_a_call(moment) or _is_an_end(case, moment)
@@ -90,6 +95,7 @@ def replay_gives_the_row(case: Case) -> Verdicts:
         yield f"the row has {name} {show(stored)}, and replaying gives {show(replayed)}"
     if case.history.in_doubt != state.in_doubt:
         yield f"the row has in_doubt {case.history.in_doubt}, and replaying gives otherwise"
+    yield from _edits(case)
     yield from _times(case)
 
 
@@ -148,6 +154,22 @@ def _differences(row: SagaState, state: SagaState) -> Iterator[tuple[str, object
         for name in (field.name for field in fields(stored)):
             if getattr(stored, name) != getattr(replayed, name):
                 yield f"{stored.name}'s {name}", getattr(stored, name), getattr(replayed, name)
+
+
+def _edits(case: Case) -> Verdicts:
+    """Whether the edits of the data follow one another, and lead to the row's."""
+    left: tuple[int, Json] | None = None
+    for moment in case.moments:
+        if isinstance(moment.event, DataEdited):
+            yield _follows(left, moment.event.before)
+            left = moment.fact.seq, moment.event.data
+    yield _follows(left, case.history.data)
+
+
+def _follows(edit: tuple[int, Json] | None, data: Json) -> str | None:
+    if edit is None or edit[1] == data:
+        return None
+    return f"event {edit[0]} edits the data, and what follows is other data"
 
 
 def _times(case: Case) -> Verdicts:

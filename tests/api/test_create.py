@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sagas import services
 from sagas.models import Saga
+from sagas.services import creating
 from tests.api.client import PURCHASE, SAGAS, Answer, Api, in_thread, purchase
 from tests.api.contract import Contract
 
@@ -141,8 +141,8 @@ def test_a_request_that_came_first_unseen(
 ) -> None:
     """The key is not there when it is looked for, and is when the saga is inserted."""
     api.create(Idempotency_Key="k")
-    look, looks = services._by_key, iter([None])
-    monkeypatch.setattr(services, "_by_key", lambda *key: next(looks, look) and look(*key))
+    look, looks = creating._by_key, iter([None])
+    monkeypatch.setattr(creating, "_by_key", lambda *key: next(looks, look) and look(*key))
     assert api.create(body, Idempotency_Key="k").status == status
     assert Saga.objects.count() == 1
 

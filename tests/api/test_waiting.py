@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from sagas import runtime, services
 from sagas.engine import completion
+from sagas.services import waiting
 from tests.api.client import PURCHASE, SAGAS, Api
 
 Fault = Callable[..., None]
@@ -154,8 +155,8 @@ def test_a_refused_operation_does_not_wait(api: Api) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_waiters_never_take_all_threads(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "_waiting", threading.BoundedSemaphore(1))
-    with services._waiting:
+    monkeypatch.setattr(waiting, "_waiting", threading.BoundedSemaphore(1))
+    with waiting._waiting:
         started = time.monotonic()
         answer = execute(api, api.new(), "wait=20")
         assert time.monotonic() - started < 5

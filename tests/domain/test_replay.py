@@ -23,18 +23,27 @@ from sagas.domain import triggers as tr
 from sagas.domain.codec import KINDS, decode, encode
 from sagas.domain.decide import decide
 from sagas.domain.definition import Definition
+from sagas.domain.mending import StepSkipped
 from sagas.domain.outcome import Outcome, Verdict
-from sagas.domain.rules import Illegal, allowed_operations, call_to_start
+from sagas.domain.rules import (
+    Illegal,
+    allowed_operations,
+    call_to_skip,
+    call_to_start,
+    doubts_to_resolve,
+    may_edit,
+)
 from sagas.domain.state import (
     CallKind,
     Direction,
     Effect,
+    Json,
     Operation,
     SagaState,
     SagaStatus,
     StepStatus,
 )
-from tests.domain.anything import definitions, outcomes, waits
+from tests.domain.anything import definitions, json_objects, outcomes, waits
 from tests.domain.given import LEASE, NOW, seconds
 from tests.domain.invariants import EDGES
 
@@ -91,6 +100,32 @@ class SagaWalk(RuleBasedStateMachine):
         if not allowed:
             return  # compensated, but with its pivot standing
         self.happens(COMMANDS[data.draw(st.sampled_from(allowed))])
+
+    @precondition(lambda self: self.state.in_doubt or self.state.status is SagaStatus.FAILED)
+    @rule(applied=st.booleans(), output=st.none() | json_objects)
+    def somebody_finds_out(self, applied: bool, output: Json | None) -> None:
+        doubtful = doubts_to_resolve(self.state)
+        for step in self.state.steps:
+            resolve = tr.Resolve(step=step.name, applied=applied, evidence="a", output=output)
+            assert self.happens(resolve) == (step.name in doubtful)
+
+    @precondition(
+        lambda self: self.state.due_at is None or self.state.waiting or not self.state.owner
+    )
+    @rule(output=st.none() | json_objects)
+    def somebody_skips_a_step(self, output: Json | None) -> None:
+        stuck = call_to_skip(self.definition, self.state)
+        for step in self.state.steps:
+            may = stuck is not None and step.name == stuck.step
+            if self.happens(tr.Skip(step=step.name, output=output)):
+                assert may
+                break
+            assert not may
+
+    @rule(data=json_objects)
+    def somebody_edits_the_data(self, data: Json) -> None:
+        may = may_edit(self.state)
+        assert self.happens(tr.EditData(data=data, before={})) == may
 
     @precondition(lambda self: self.state.due_at is not None)
     @rule(late=waits)
@@ -223,7 +258,10 @@ class SagaWalk(RuleBasedStateMachine):
             case SagaStatus.COMPENSATED:
                 assert not self.open_effects(self.state)
             case SagaStatus.COMPLETED:
-                assert {step.effect for step in self.state.steps} == {Effect.APPLIED}
+                skipped = {e.step for e in self.events if isinstance(e, StepSkipped)}
+                left = {s.name for s in self.state.steps if s.effect is not Effect.APPLIED}
+                assert left <= skipped
+                assert {s.status for s in self.state.steps} == {StepStatus.COMPLETED}
             case SagaStatus.PENDING:
                 assert len(self.events) == 1
 
