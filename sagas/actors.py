@@ -31,6 +31,23 @@ def drive_saga(saga_id: str) -> None:
     services.drive(UUID(saga_id), stopping.is_set)
 
 
+@dramatiq.actor(queue_name=QUEUE)
+def run_bulk(bulk_id: str) -> None:
+    """Preview or perform what is left of a bulk operation."""
+    services.run_bulk(UUID(bulk_id), stopping.is_set)
+
+
+def look_after(presence: Presence) -> None:
+    """What a worker does with each sweep beside sagas that are due."""
+    services.take_from_the_gone(presence)
+    for bulk_id in services.due_bulks():
+        try:
+            run_bulk.send(str(bulk_id))
+        except Exception as error:
+            logger.warning("broker away, bulk operations wait for it: %s", error)
+            return
+
+
 def wake(saga_id: UUID) -> None:
     """Tell a worker that the saga is due. Raises if the broker is away."""
     drive_saga.send(str(saga_id))
@@ -79,7 +96,7 @@ class Sweeping(dramatiq.Middleware):
             wake=wake,
             drive=lambda saga_id: services.drive(saga_id, stopping.is_set),
             backlog=backlog,
-            bury=partial(services.take_from_the_gone, self._presence),
+            before=partial(look_after, self._presence),
             interval=settings.SAGA_SWEEP_INTERVAL,
         )
         self._sweeper.start()

@@ -11,10 +11,13 @@ class SagasConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.db.models.signals import post_migrate
+
         from executors.registry import registry
-        from sagas import actors, checks, metrics
+        from sagas import actors, checks, metrics, roles
 
         registry.load()
         actors.connect()
         metrics.connect()
         checks.register()
+        post_migrate.connect(roles.make_groups, sender=self)

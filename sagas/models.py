@@ -1,4 +1,4 @@
-"""The orchestrator's three tables. Only `sagas.engine` writes them."""
+"""The orchestrator's tables. Sagas, steps and events are written by `sagas.engine` alone."""
 
 from __future__ import annotations
 
@@ -145,3 +145,78 @@ class SagaEvent(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Refuse to change history. Raises TypeError."""
         raise TypeError("events are written by the engine alone")
+
+
+class Proposal(models.Model):
+    """An operation that one person proposes and another has to approve."""
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="proposals")
+    operation = models.CharField(max_length=16)
+    fingerprint = models.CharField(max_length=64)
+    reason = models.TextField()
+    proposed_by = models.CharField(max_length=200)
+    proposed_at = models.DateTimeField()
+    decision = models.CharField(max_length=16, blank=True, default="")
+    decided_by = models.CharField(max_length=200, blank=True, default="")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    comment = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        default_permissions: ClassVar = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["saga"], name="proposal_open", condition=Q(decision="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.saga_id}"
+
+
+class BulkOperation(models.Model):
+    """An operation on many sagas, which workers preview and, once it is confirmed, perform."""
+
+    id = models.UUIDField(primary_key=True, default=new_saga_id, editable=False)
+    operation = models.CharField(max_length=16)
+    reason = models.TextField(blank=True, default="")
+    actor = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    previewed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    """When a worker should look at it: at once, or when the lease of the one that has it ends."""
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        default_permissions: ClassVar = ()
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], name="bulk_due", condition=Q(due_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.id}"
+
+
+class BulkItem(models.Model):
+    """One saga of a bulk operation."""
+
+    bulk = models.ForeignKey(BulkOperation, on_delete=models.CASCADE, related_name="items")
+    saga_id = models.UUIDField()
+    fingerprint = models.CharField(max_length=64, blank=True, default="")
+    plan = models.TextField(blank=True, default="")
+    result = models.CharField(max_length=16, blank=True, default="")
+    message = models.TextField(blank=True, default="")
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        default_permissions: ClassVar = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["bulk", "saga_id"], name="bulk_item_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["bulk", "result"], name="bulk_results")]
+
+    def __str__(self) -> str:
+        return str(self.saga_id)

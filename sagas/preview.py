@@ -163,12 +163,16 @@ def _fingerprint(
     triggers: Sequence[tr.Trigger],
     calls: Sequence[PlannedCall],
 ) -> str:
-    """Of what matters to whom decides: looks at an open breaker or a new lease do not."""
+    """Of what matters to whom decides: anything at all that happened to a saga that stands; of one
+    in progress not that somebody looked at an open breaker, or took the lease.
+    """
     state = loaded.state
+    moves = state.status is SagaStatus.IN_PROGRESS
     known = [
         str(loaded.id),
         [[type(trigger).__name__, _asked(trigger)] for trigger in triggers],
         [state.status, state.direction, state.run, state.cancel_requested],
+        None if moves else state.seq,
         [_of_step(state, step.name) for step in state.steps],
         [asdict(call) for call in calls],
         [loaded.data, data],

@@ -85,7 +85,9 @@ EVENTS: Mapping[tuple[str, str], Look] = {
 
 def event_look(kind: str, call: str) -> Look:
     """How an event is shown; one of a kind that a newer version recorded keeps its name."""
-    return EVENTS.get((kind, call)) or EVENTS.get((kind, "")) or Look(kind.replace("_", " "), "help")
+    return (
+        EVENTS.get((kind, call)) or EVENTS.get((kind, "")) or Look(kind.replace("_", " "), "help")
+    )
 
 
 def status_look(status: str) -> Look:

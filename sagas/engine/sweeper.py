@@ -21,7 +21,7 @@ class Sweeper:
     """A thread that asks the database every `interval` seconds for due sagas.
 
     Each is sent as a message; when the broker is away it is driven here instead, so that
-    sagas go on without it. Before, `bury` makes due what workers had that are gone.
+    sagas go on without it. `before` is done before each sweep.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Sweeper:
         wake: Callable[[UUID], None],
         drive: Callable[[UUID], None],
         backlog: Callable[[], int],
-        bury: Callable[[], None] = lambda: None,
+        before: Callable[[], None] = lambda: None,
         interval: float,
         batch: int = 200,
         fallback_threads: int = 4,
@@ -38,7 +38,7 @@ class Sweeper:
         self._wake = wake
         self._drive = drive
         self._backlog = backlog
-        self._bury = bury
+        self._before = before
         self._interval = interval
         self._batch = batch
         self._pool = ThreadPoolExecutor(fallback_threads, thread_name_prefix="saga-fallback")
@@ -103,7 +103,7 @@ class Sweeper:
         while not self._stop.is_set():
             try:
                 close_old_connections()
-                self._bury()
+                self._before()
                 self.sweep()
             except Exception as error:
                 logger.warning("sweep failed: %s", error)

@@ -88,7 +88,12 @@ def perform(
     def guard(loaded: store.Loaded) -> None:
         if fingerprint and plan(_executor(loaded), loaded, *triggers).fingerprint != fingerprint:
             raise MovedOn("the saga moved on since the preview")
-        if needs_approval(loaded.state.status, *triggers) and not approved:
+        edits = (trigger for trigger in triggers if isinstance(trigger, tr.EditData))
+        if any(edit.before != loaded.data for edit in edits):
+            raise MovedOn("somebody else edited the data meanwhile")
+        undoes = any(isinstance(trigger, tr.Compensate) for trigger in triggers)
+        completed = loaded.state.status is SagaStatus.COMPLETED
+        if settings.SAGA_TWO_PERSON and undoes and completed and not approved:
             raise NeedsApproval("compensating a completed saga takes two persons")
 
     with _refusals(saga_id):
@@ -98,12 +103,6 @@ def perform(
             )
         )
     return get_saga(saga_id)
-
-
-def needs_approval(status: str, *triggers: tr.Trigger) -> bool:
-    """Whether another person has to approve the operations on a saga of that status."""
-    undoes = any(isinstance(trigger, tr.Compensate) for trigger in triggers)
-    return settings.SAGA_TWO_PERSON and undoes and status == SagaStatus.COMPLETED
 
 
 @contextmanager

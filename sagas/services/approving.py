@@ -1,0 +1,105 @@
+"""Two-person approval: one proposes an operation, another approves the very plan that was shown."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from sagas import selectors
+from sagas.domain import triggers as tr
+from sagas.domain.state import Operation, SagaStatus
+from sagas.models import Proposal, Saga
+from sagas.services.operating import MovedOn, NotAllowed, perform, preview
+from sagas.services.reading import allowed, get_saga
+
+APPROVED, REJECTED, WITHDRAWN, OUTDATED = "approved", "rejected", "withdrawn", "outdated"
+
+
+class SamePerson(Exception):
+    """Nobody approves what they proposed themselves."""
+
+
+class Decided(Exception):
+    """The proposal was decided before; `decision` says how."""
+
+    def __init__(self, decision: str) -> None:
+        super().__init__(f"it was {decision} before")
+        self.decision = decision
+
+
+class AlreadyProposed(Exception):
+    """There is an open proposal for the saga."""
+
+
+def needs_approval(status: str, operation: Operation) -> bool:
+    """Whether the operation on a saga of that status takes two persons."""
+    undoes = operation is Operation.COMPENSATE and status == SagaStatus.COMPLETED
+    return settings.SAGA_TWO_PERSON and undoes
+
+
+def propose(saga_id: UUID, *, actor: str, reason: str, fingerprint: str) -> Proposal:
+    """Propose to compensate a completed saga, as its plan of that fingerprint shows.
+
+    Raises SagaNotFound, NotAllowed, MovedOn, AlreadyProposed.
+    """
+    if preview(saga_id, tr.Compensate(reason=reason)).fingerprint != fingerprint:
+        raise MovedOn("the saga moved on since the preview")
+    saga = get_saga(saga_id)
+    if not needs_approval(saga.status, Operation.COMPENSATE):
+        raise NotAllowed("it needs nobody's approval", saga.status, allowed(saga))
+    try:
+        with transaction.atomic():
+            return Proposal.objects.create(
+                saga_id=saga_id,
+                operation=Operation.COMPENSATE.value,
+                fingerprint=fingerprint,
+                reason=reason,
+                proposed_by=actor,
+                proposed_at=selectors.database_now(),
+            )
+    except IntegrityError:
+        raise AlreadyProposed(str(saga_id)) from None
+
+
+def approve(proposal_id: int, *, actor: str, comment: str = "") -> Saga:
+    """Do what was proposed, if the saga is still as it was then.
+
+    Raises Proposal.DoesNotExist, SamePerson, Decided, MovedOn or NotAllowed; the last two leave
+    the proposal outdated.
+    """
+    proposal = Proposal.objects.get(pk=proposal_id)
+    if proposal.proposed_by == actor:
+        raise SamePerson(actor)
+    reason = f"{proposal.reason} (proposed by {proposal.proposed_by})"
+    if comment:
+        reason = f"{reason}; {comment}"
+    try:
+        with transaction.atomic():
+            _decide(proposal_id, APPROVED, actor, comment)
+            return perform(
+                proposal.saga_id,
+                tr.Compensate(reason=reason),
+                actor=actor,
+                reason=reason,
+                fingerprint=proposal.fingerprint,
+                approved=True,
+            )
+    except (MovedOn, NotAllowed):
+        _decide(proposal_id, OUTDATED, actor, comment)
+        raise
+
+
+def reject(proposal_id: int, *, actor: str, comment: str = "") -> None:
+    """Turn the proposal down, or take one's own back. Raises Proposal.DoesNotExist, Decided."""
+    mine = Proposal.objects.get(pk=proposal_id).proposed_by == actor
+    _decide(proposal_id, WITHDRAWN if mine else REJECTED, actor, comment)
+
+
+def _decide(proposal_id: int, decision: str, actor: str, comment: str) -> None:
+    """Record the decision, if none is. Raises Decided."""
+    open_ = Proposal.objects.filter(pk=proposal_id, decision="")
+    now = selectors.database_now()
+    if not open_.update(decision=decision, decided_by=actor, decided_at=now, comment=comment):
+        raise Decided(Proposal.objects.values_list("decision", flat=True).get(pk=proposal_id))

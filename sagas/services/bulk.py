@@ -1,0 +1,148 @@
+"""Operations on many sagas: previewed one by one, confirmed as a whole, done one by one.
+
+Workers do both, so that nothing is lost when one dies; each saga's operation and its result are
+one transaction, so that none is done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from sagas import selectors
+from sagas.domain import triggers as tr
+from sagas.domain.state import Operation
+from sagas.engine.whole import whole
+from sagas.models import BulkItem, BulkOperation
+from sagas.preview import Plan
+from sagas.services.operating import MovedOn, NeedsApproval, NotAllowed, perform, preview
+from sagas.services.reading import SagaNotFound
+
+MOST = 10_000
+"""Sagas in one bulk operation."""
+
+ACCEPTED, REFUSED = "accepted", "refused"
+
+_LEASE = timedelta(seconds=30)
+_CHUNK = 20
+"""Sagas that are done before the lease is taken anew."""
+
+_TRIGGERS: dict[str, Callable[[str], tr.Trigger]] = {
+    Operation.EXECUTE.value: lambda reason: tr.Execute(),
+    Operation.COMPENSATE.value: lambda reason: tr.Compensate(reason=reason),
+    Operation.RETRY.value: lambda reason: tr.Retry(),
+}
+
+
+class TooMany(Exception):
+    """More sagas than one bulk operation takes."""
+
+
+class NotConfirmable(Exception):
+    """The bulk operation is still being previewed, or was confirmed before."""
+
+
+def draft_bulk(operation: Operation, saga_ids: Iterable[UUID], *, actor: str) -> BulkOperation:
+    """Have the operation previewed for all these sagas. Raises TooMany; at least one is needed."""
+    ids = list(dict.fromkeys(saga_ids))
+    if not 0 < len(ids) <= MOST:
+        raise TooMany(f"a bulk operation takes 1 to {MOST} sagas")
+    now = selectors.database_now()
+    with transaction.atomic():
+        bulk = BulkOperation.objects.create(
+            operation=operation.value, actor=actor, created_at=now, due_at=now
+        )
+        BulkItem.objects.bulk_create(BulkItem(bulk=bulk, saga_id=saga_id) for saga_id in ids)
+    return bulk
+
+
+def confirm_bulk(bulk_id: UUID, *, actor: str, reason: str) -> None:
+    """Have it done, as it was previewed, in that person's name. Raises NotConfirmable."""
+    ready = BulkOperation.objects.filter(
+        pk=bulk_id, actor=actor, previewed_at__isnull=False, confirmed_at=None
+    )
+    now = selectors.database_now()
+    if not ready.update(confirmed_at=now, due_at=now, reason=reason):
+        raise NotConfirmable(str(bulk_id))
+
+
+def due_bulks() -> list[UUID]:
+    """The bulk operations that a worker should look at."""
+    return list(BulkOperation.objects.filter(due_at__lte=Now()).values_list("pk", flat=True)[:10])
+
+
+def run_bulk(bulk_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Preview or perform what is left of it, unless another worker does."""
+    while not stopping():
+        due = BulkOperation.objects.filter(pk=bulk_id, due_at__lte=Now())
+        if not due.update(due_at=selectors.database_now() + _LEASE):
+            return
+        bulk = BulkOperation.objects.get(pk=bulk_id)
+        confirmed = bulk.confirmed_at is not None
+        left = BulkItem.objects.filter(bulk=bulk_id, result="")
+        left = left.exclude(fingerprint="") if confirmed else left.filter(fingerprint="")
+        chunk = list(left.values_list("pk", flat=True)[:_CHUNK])
+        work = _do if confirmed else _foresee
+        for item_id in chunk:
+            whole(partial(work, item_id, bulk))
+        now = selectors.database_now()
+        mine = BulkOperation.objects.filter(pk=bulk_id, confirmed_at=bulk.confirmed_at)
+        if chunk:
+            mine.update(due_at=now)
+        elif confirmed:
+            mine.update(due_at=None, ended_at=now)
+        else:
+            mine.update(due_at=None, previewed_at=now)
+
+
+def _foresee(item_id: int, bulk: BulkOperation) -> None:
+    item = BulkItem.objects.get(pk=item_id)
+    try:
+        plan = preview(item.saga_id, _TRIGGERS[bulk.operation](""))
+    except SagaNotFound:
+        _refuse(item, "there is no such saga")
+    except NotAllowed as error:
+        _refuse(item, str(error))
+    else:
+        item.fingerprint, item.plan = plan.fingerprint, in_short(plan)
+        item.save(update_fields=["fingerprint", "plan"])
+
+
+def in_short(plan: Plan) -> str:
+    """The calls of a plan by their names, and how the saga then ends."""
+    return " → ".join([*(call.name for call in plan.calls), plan.ends.value])
+
+
+def _do(item_id: int, bulk: BulkOperation) -> None:
+    """Perform the operation on one saga, with its result; nothing if that was done before."""
+    trigger = _TRIGGERS[bulk.operation](bulk.reason)
+    with transaction.atomic():
+        free = BulkItem.objects.select_for_update().filter(pk=item_id, result="")
+        item = free.first()
+        if item is None:
+            return
+        try:
+            perform(
+                item.saga_id,
+                trigger,
+                actor=bulk.actor,
+                reason=f"{bulk.reason} (bulk {bulk.id})",
+                fingerprint=item.fingerprint,
+            )
+        except SagaNotFound:
+            _refuse(item, "there is no such saga")
+        except (NotAllowed, MovedOn, NeedsApproval) as error:
+            _refuse(item, str(error))
+        else:
+            item.result, item.done_at = ACCEPTED, selectors.database_now()
+            item.save(update_fields=["result", "done_at"])
+
+
+def _refuse(item: BulkItem, why: str) -> None:
+    item.result, item.message, item.done_at = REFUSED, why, selectors.database_now()
+    item.save(update_fields=["result", "message", "done_at"])
