@@ -12,7 +12,6 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
 
 from sagas import selectors
 from sagas.domain import triggers as tr
@@ -73,13 +72,17 @@ def confirm_bulk(bulk_id: UUID, *, actor: str, reason: str) -> None:
 
 def due_bulks() -> list[UUID]:
     """The bulk operations that a worker should look at."""
-    return list(BulkOperation.objects.filter(due_at__lte=Now()).values_list("pk", flat=True)[:10])
+    return list(
+        BulkOperation.objects.filter(due_at__lte=selectors.database_now()).values_list(
+            "pk", flat=True
+        )[:10]
+    )
 
 
 def run_bulk(bulk_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
     """Preview or perform what is left of it, unless another worker does."""
     while not stopping():
-        due = BulkOperation.objects.filter(pk=bulk_id, due_at__lte=Now())
+        due = BulkOperation.objects.filter(pk=bulk_id, due_at__lte=selectors.database_now())
         if not due.update(due_at=selectors.database_now() + _LEASE):
             return
         bulk = BulkOperation.objects.get(pk=bulk_id)
