@@ -234,6 +234,18 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("sagas.view_saga"),
                     },
                     {
+                        "title": _("Bulk operations"),
+                        "icon": "checklist",
+                        "link": reverse_lazy("admin:sagas_bulk_index"),
+                        "permission": lambda request: request.user.has_perm("sagas.view_saga"),
+                    },
+                    {
+                        "title": _("Approvals"),
+                        "icon": "how_to_reg",
+                        "link": reverse_lazy("admin:sagas_approval_index"),
+                        "permission": lambda request: request.user.has_perm("sagas.view_saga"),
+                    },
+                    {
                         "title": _("Users"),
                         "icon": "person",
                         "link": reverse_lazy("admin:auth_user_changelist"),

@@ -1,11 +1,11 @@
-"""Execute, compensate and retry in the console: who may, the confirmation, and the outcome."""
+"""The operations in the console: who may, what they will call, a reason, and the outcome."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 from django.http import HttpRequest, HttpResponse
@@ -15,10 +15,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from sagas import services
-from sagas.admin.sentences import consequence, standing
+from sagas.admin import forms, plans
+from sagas.admin.sentences import standing
 from sagas.admin.words import OPERATIONS, STATUSES, Look
 from sagas.domain.state import Operation
 from sagas.models import Saga
@@ -26,20 +26,80 @@ from sagas.models import Saga
 User = AbstractBaseUser | AnonymousUser
 
 
-class ReasonForm(forms.Form):
-    """Why somebody wants an operation; the history keeps it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """Something that a person may do with a saga; its name is that of the permission, too."""
 
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=1000,
-        help_text=gettext_lazy("Kept for good in the saga's history, with your name."),
-        widget=UnfoldAdminTextareaWidget({"rows": 3, "autofocus": True}),
+    name: str
+    look: Look
+    form: type[forms.OperationForm]
+    about: Any
+    """What it does, in a sentence."""
+
+    @property
+    def view(self) -> str:
+        """The name of its page."""
+        return f"admin:sagas_saga_{self.name}"
+
+
+TASKS: Mapping[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            name="execute",
+            look=OPERATIONS[Operation.EXECUTE],
+            form=forms.ExecuteForm,
+            about=gettext_lazy("Starts the saga with its first step."),
+        ),
+        Task(
+            name="retry",
+            look=OPERATIONS[Operation.RETRY],
+            form=forms.RetryForm,
+            about=gettext_lazy(
+                "A failed saga goes on where it stopped, with its attempts counted anew; a"
+                " compensated one starts again as a new run with fresh idempotency keys."
+            ),
+        ),
+        Task(
+            name="compensate",
+            look=OPERATIONS[Operation.COMPENSATE],
+            form=forms.CompensateForm,
+            about=gettext_lazy(
+                "Takes back what took effect or is in doubt, the last step first. A call in"
+                " flight is finished first, and no new action starts."
+            ),
+        ),
+        Task(
+            name="resolve",
+            look=Look(gettext_lazy("Resolve the doubt"), "fact_check", "primary"),
+            form=forms.ResolveForm,
+            about=gettext_lazy(
+                "Records whether a step in doubt took effect. What took effect counts as done"
+                " or will be taken back; what did not may be called again."
+            ),
+        ),
+        Task(
+            name="skip",
+            look=Look(gettext_lazy("Skip the step"), "skip_next", "danger"),
+            form=forms.SkipForm,
+            about=gettext_lazy(
+                "The call at which the saga is stuck is not made: you saw to it by hand, or it"
+                " is not needed. Nothing will be taken back for it later."
+            ),
+        ),
+        Task(
+            name="edit_data",
+            look=Look(gettext_lazy("Edit the data"), "edit_note", "plain"),
+            form=forms.EditForm,
+            about=gettext_lazy("Changes the saga's data for the calls that are yet to be built."),
+        ),
     )
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Button:
-    """The way to the confirmation of an operation."""
+    """The way to the page of an operation."""
 
     look: Look
     url: str
@@ -50,71 +110,146 @@ def may(user: User, permission: str) -> bool:
     return isinstance(user, PermissionsMixin) and user.has_perm(f"sagas.{permission}")
 
 
+def actor(request: HttpRequest) -> str:
+    """The user as histories name them."""
+    return f"user:{request.user.get_username()}"
+
+
+def possible(saga: Saga) -> list[str]:
+    """The tasks that the saga allows now."""
+    mendable = services.mendable(saga)
+    allowed = {*services.allowed(saga)}
+    allowed |= {"resolve"} if mendable.doubts else set()
+    allowed |= {"skip"} if mendable.skip else set()
+    allowed |= {"edit_data"} if mendable.edit else set()
+    return [name for name in TASKS if name in allowed]
+
+
 def buttons(user: User, saga: Saga) -> list[Button]:
-    """The operations that are allowed on the saga now, and to this user."""
+    """The operations that are possible on the saga now, and allowed to this user."""
     return [
-        Button(look=OPERATIONS[Operation(name)], url=_url(saga, name))
-        for name in services.allowed(saga)
+        Button(look=TASKS[name].look, url=url(saga, name))
+        for name in possible(saga)
         if may(user, name)
     ]
 
 
-def confirm(
-    request: HttpRequest, saga: Saga, operation: Operation, context: dict[str, Any]
-) -> HttpResponse:
-    """The confirmation page; with a confirmed reason, the operation. For who may do it only."""
-    form = ReasonForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        return _perform(request, saga, operation, form.cleaned_data["reason"])
-    allowed = services.allowed(saga)
-    if operation.value not in allowed:
-        return _refuse(request, saga, operation, saga.status, allowed)
+def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) -> HttpResponse:
+    """The page of an operation: its form, its preview, and once confirmed the operation.
+
+    For who may do it only.
+    """
+    posted = request.method == "POST"
+    confirming = posted and "fingerprint" in request.POST and "preview" not in request.POST
+    form = task.form(
+        saga,
+        request.POST if posted else None,
+        may_retry=may(request.user, "retry"),
+        confirming=confirming,
+    )
+    plan, moved = None, False
+    try:
+        if task.name not in possible(saga):
+            if not form.asks:
+                services.preview(saga.id, *_unasked(form))  # it says why not
+            return _refuse(request, saga, task)
+        if confirming and form.is_valid():
+            return _perform(request, saga, task, form)
+        if posted and {*form.errors} <= {"reason"}:
+            plan = services.preview(saga.id, *form.triggers())
+        elif not form.asks:
+            plan = services.preview(saga.id, *_unasked(form))
+    except services.InvalidData as error:
+        form.add_error(None, _("It does not fit: %(errors)s") % {"errors": _sentence(error.errors)})
+    except services.NotAllowed as refused:
+        return _refuse(request, saga, task, str(refused))
+    except services.MovedOn:
+        saga = services.get_saga(saga.id)
+        if task.name not in possible(saga):
+            return _refuse(request, saga, task, _("it moved on since your preview"))
+        form.add_error(
+            None,
+            _(
+                "Nothing was done: the saga moved on since your preview, or you changed something."
+                " This is what would be called now."
+            ),
+        )
+        plan, moved = services.preview(saga.id, *form.triggers()), True
     context |= {
-        "title": OPERATIONS[operation].text,
+        "title": task.look.text,
         "subtitle": str(saga),
         "saga": saga,
+        "task": task,
         "form": form,
+        "plan": plan and plans.shown(plan, saga),
+        "proposes": _proposes(saga, task),
         "look": STATUSES[saga.status],
-        "button": OPERATIONS[operation],
         "standing": standing(saga, timezone.now()),
-        "consequence": consequence(operation, saga),
-        "back": _url(saga),
+        "back": url(saga),
     }
-    return TemplateResponse(request, "admin/sagas/saga/confirm.html", context)
+    template = "admin/sagas/saga/operation.html"
+    return TemplateResponse(request, template, context, status=409 if moved else 200)
 
 
-def _perform(request: HttpRequest, saga: Saga, operation: Operation, reason: str) -> HttpResponse:
-    actor = f"user:{request.user.get_username()}"
-    try:
-        after = services.OPERATIONS[operation](saga.id, actor=actor, reason=reason)
-    except services.NotAllowed as refused:
-        return _refuse(request, saga, operation, refused.status, refused.allowed, str(refused))
-    text = _("%(operation)s: accepted. The saga is %(status)s now.")
-    words = {"operation": OPERATIONS[operation].text, "status": STATUSES[after.status].text}
-    messages.success(request, text % words)
-    return redirect(_url(saga))
+def _unasked(form: forms.OperationForm) -> forms.Triggers:
+    """What a form that asks nothing but a reason stands for, before there is one."""
+    form.cleaned_data = getattr(form, "cleaned_data", {})
+    return form.triggers()
 
 
-def _refuse(
-    request: HttpRequest,
-    saga: Saga,
-    operation: Operation,
-    status: str,
-    allowed: list[str],
-    why: str = "",
+def _proposes(saga: Saga, task: Task) -> bool:
+    """Whether another person has to approve it."""
+    return task.name in list(Operation) and services.needs_approval(
+        saga.status, Operation(task.name)
+    )
+
+
+def _perform(
+    request: HttpRequest, saga: Saga, task: Task, form: forms.OperationForm
 ) -> HttpResponse:
+    by, reason = actor(request), form.cleaned_data["reason"]
+    fingerprint = request.POST["fingerprint"] or "-"
+    words: dict[str, Any] = {"operation": task.look.text}
+    if _proposes(saga, task):
+        try:
+            proposal = services.propose(saga.id, actor=by, reason=reason, fingerprint=fingerprint)
+        except services.AlreadyProposed:
+            messages.error(request, _("There is an open proposal for this saga already."))
+            return redirect(url(saga))
+        messages.success(request, _("Proposed. Another person has to approve it."))
+        return redirect("admin:sagas_approval", proposal.pk)
+    after = services.perform(
+        saga.id, *form.triggers(), actor=by, reason=reason, fingerprint=fingerprint
+    )
+    words["status"] = STATUSES[after.status].text
+    messages.success(request, _("%(operation)s: accepted. The saga is %(status)s now.") % words)
+    return redirect(url(saga))
+
+
+def _refuse(request: HttpRequest, saga: Saga, task: Task, why: str = "") -> HttpResponse:
+    saga = services.get_saga(saga.id)
     text = _("%(operation)s is not possible now%(why)s. The saga is %(status)s; nothing changed.")
     text %= {
-        "operation": OPERATIONS[operation].text,
+        "operation": task.look.text,
         "why": f": {why}" if why else "",
-        "status": STATUSES[status].text,
+        "status": STATUSES[saga.status].text,
     }
-    if allowed:
-        names = ", ".join(str(OPERATIONS[Operation(name)].text) for name in allowed)
+    names = ", ".join(str(TASKS[name].look.text) for name in possible(saga))
+    if names:
         text += " " + _("Possible now: %(names)s.") % {"names": names}
     messages.error(request, text)
-    return redirect(_url(saga))
+    return redirect(url(saga))
 
 
-def _url(saga: Saga, view: str = "change") -> str:
+def _sentence(errors: Any) -> str:
+    """The errors of a serializer on one line, each with the name of its field."""
+    if isinstance(errors, Mapping):
+        return "; ".join(f"{name}: {_sentence(below)}" for name, below in errors.items())
+    if isinstance(errors, list):
+        return " ".join(_sentence(below) for below in errors)
+    return str(errors)
+
+
+def url(saga: Saga, view: str = "change") -> str:
+    """The address of a saga's page, or of one of its operations."""
     return reverse(f"admin:sagas_saga_{view}", args=[saga.pk])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,15 +18,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 from unfold.admin import ModelAdmin
 
 from sagas import paths, services  # noqa: F401 - paths registers <saga_id:…>
-from sagas.admin import detail, operations
+from sagas.admin import approvals, bulk, detail, operations
+from sagas.admin.actions import BulkActions
 from sagas.admin.listing import SagaList
 from sagas.admin.wary import Wary
-from sagas.domain.state import Operation
-from sagas.models import Saga
+from sagas.models import BulkOperation, Saga
 
 
 @admin.register(Saga)
-class SagaAdmin(Wary, SagaList, ModelAdmin):  # type: ignore[misc]
+class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
     """Sagas are read here, and operated through the services; nothing is editable by hand."""
 
     # --- One saga -----------------------------------------------------------------------------
@@ -35,14 +34,21 @@ class SagaAdmin(Wary, SagaList, ModelAdmin):  # type: ignore[misc]
     def get_urls(self) -> list[URLPattern]:
         own = [
             path(
-                f"<saga_id:saga_id>/{operation.value}/",
+                f"<saga_id:saga_id>/{task.name}/",
                 self.admin_site.admin_view(self.operate),
-                {"operation": operation},
-                name=f"sagas_saga_{operation.value}",
+                {"task": task},
+                name=f"sagas_saga_{task.name}",
             )
-            for operation in Operation
+            for task in operations.TASKS.values()
         ]
-        return [*own, *super().get_urls()]
+        view = self.admin_site.admin_view
+        others = [
+            path("bulk/", view(self.bulk_index), name="sagas_bulk_index"),
+            path("bulk/<uuid:bulk_id>/", view(self.bulk), name="sagas_bulk"),
+            path("approvals/", view(self.approval_index), name="sagas_approval_index"),
+            path("approvals/<int:proposal_id>/", view(self.approval), name="sagas_approval"),
+        ]
+        return [*own, *others, *super().get_urls()]
 
     @method_decorator(require_safe)
     def change_view(
@@ -71,21 +77,55 @@ class SagaAdmin(Wary, SagaList, ModelAdmin):  # type: ignore[misc]
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def operate(
-        self, request: HttpRequest, saga_id: UUID, operation: Operation
+        self, request: HttpRequest, saga_id: UUID, task: operations.Task
     ) -> HttpResponseBase:
-        """Ask for a reason and confirmation; with both, perform the operation."""
-        self._require(request, operation)
+        """Preview an operation; with a reason and the preview confirmed, perform it."""
+        self._require(request, task.name)
         saga = _find(str(saga_id))
         if saga is None:
             return _missing(request, str(saga_id))
         context = {**self.admin_site.each_context(request), "opts": self.opts, "original": saga}
-        return operations.confirm(request, saga, operation, context)
+        return operations.page(request, saga, task, context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """A saga's history is on its page."""
         return redirect("admin:sagas_saga_change", object_id)
+
+    # --- Many sagas, and two persons --------------------------------------------------------
+
+    @method_decorator(require_safe)
+    def bulk_index(self, request: HttpRequest) -> HttpResponse:
+        """The latest bulk operations."""
+        self._require(request)
+        return bulk.index(request, self._context(request))
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def bulk(self, request: HttpRequest, bulk_id: UUID) -> HttpResponse:
+        """One bulk operation, and its confirmation."""
+        self._require(request)
+        operation = BulkOperation.objects.filter(pk=bulk_id).values_list("operation", flat=True)
+        may = all(operations.may(request.user, name) for name in operation)
+        if request.method == "POST" and not may:
+            raise PermissionDenied
+        return bulk.page(request, bulk_id, self._context(request), may=may)
+
+    @method_decorator(require_safe)
+    def approval_index(self, request: HttpRequest) -> HttpResponse:
+        """What was proposed."""
+        self._require(request)
+        return approvals.index(request, self._context(request))
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def approval(self, request: HttpRequest, proposal_id: int) -> HttpResponse:
+        """One proposal, and its decision."""
+        self._require(request)
+        may = operations.may(request.user, "approve")
+        return approvals.page(request, proposal_id, self._context(request), may=may)
+
+    def _context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**self.admin_site.each_context(request), "opts": self.opts}
 
     # --- Permissions --------------------------------------------------------------------------
 
@@ -101,8 +141,8 @@ class SagaAdmin(Wary, SagaList, ModelAdmin):  # type: ignore[misc]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def _require(self, request: HttpRequest, operation: Operation | None = None) -> None:
-        needed: Sequence[str] = ["view_saga", *([operation.value] if operation else [])]
+    def _require(self, request: HttpRequest, *permissions: str) -> None:
+        needed = ("view_saga", *permissions)
         if not all(operations.may(request.user, permission) for permission in needed):
             raise PermissionDenied
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from sagas.admin.words import span
-from sagas.domain.state import CallKind, Direction, Effect, Operation, SagaStatus
+from sagas.domain.state import CallKind, Direction, SagaStatus
 from sagas.models import Saga, SagaStep
 
 
@@ -86,46 +86,3 @@ def _took(saga: Saga) -> str:
     if saga.started_at is None or saga.ended_at is None:
         return ""
     return _(" in %(span)s") % {"span": span(saga.ended_at - saga.started_at)}
-
-
-def consequence(operation: Operation, saga: Saga) -> str:
-    """What the operation will do to the saga as it stands."""
-    steps = list(saga.steps.all())
-    status = SagaStatus(saga.status)
-    match operation:
-        case Operation.EXECUTE:
-            return _("Starts the saga with its first step, %(step)s.") % {"step": steps[0].name}
-        case Operation.RETRY if status is SagaStatus.COMPENSATED:
-            text = _(
-                "Starts the saga again from its first step, %(step)s, as run %(run)d with fresh"
-                " idempotency keys."
-            )
-            return text % {"step": steps[0].name, "run": saga.run + 1}
-        case Operation.RETRY:
-            text = _("Goes on where the saga stopped, with %(call)s; attempts are counted anew.")
-            return text % {"call": _stopped_call(saga, steps)}
-        case Operation.COMPENSATE if status is SagaStatus.PENDING:
-            return _("Cancels the saga: nothing was called, and nothing will be.")
-        case Operation.COMPENSATE:
-            return _compensate(saga, steps, status)
-
-
-def _stopped_call(saga: Saga, steps: list[SagaStep]) -> str:
-    forward = saga.direction == Direction.FORWARD.value
-    step = next((s for s in steps if s.name == saga.current_step), None)
-    if step is None:
-        return _("nothing left to call")
-    return step.name if forward else step.compensation
-
-
-def _compensate(saga: Saga, steps: list[SagaStep], status: SagaStatus) -> str:
-    touched = [s for s in steps if s.calling or s.effect != Effect.NONE.value]
-    calls = [step.compensation for step in reversed(touched) if step.compensation]
-    if calls:
-        text = _("Takes back what took effect or is in doubt, in this order: %(calls)s.")
-        what = text % {"calls": ", ".join(calls)}
-    else:
-        what = _("Ends the saga; as it stands there is no effect to take back.")
-    if status is SagaStatus.IN_PROGRESS:
-        what += " " + _("A call in flight is finished first, and no new action starts.")
-    return what

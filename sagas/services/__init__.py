@@ -10,6 +10,7 @@ from sagas.services.approving import (
     reject,
 )
 from sagas.services.bulk import (
+    MOST_IN_BULK,
     NotConfirmable,
     TooMany,
     confirm_bulk,
@@ -42,6 +43,7 @@ from sagas.services.waiting import stop_waiting, wait_until_ended
 from sagas.services.working import drive, take_from_the_gone
 
 __all__ = [
+    "MOST_IN_BULK",
     "OPERATIONS",
     "AlreadyProposed",
     "Created",

@@ -22,7 +22,7 @@ from sagas.preview import Plan
 from sagas.services.operating import MovedOn, NeedsApproval, NotAllowed, perform, preview
 from sagas.services.reading import SagaNotFound
 
-MOST = 10_000
+MOST_IN_BULK = 10_000
 """Sagas in one bulk operation."""
 
 ACCEPTED, REFUSED = "accepted", "refused"
@@ -49,8 +49,8 @@ class NotConfirmable(Exception):
 def draft_bulk(operation: Operation, saga_ids: Iterable[UUID], *, actor: str) -> BulkOperation:
     """Have the operation previewed for all these sagas. Raises TooMany; at least one is needed."""
     ids = list(dict.fromkeys(saga_ids))
-    if not 0 < len(ids) <= MOST:
-        raise TooMany(f"a bulk operation takes 1 to {MOST} sagas")
+    if not 0 < len(ids) <= MOST_IN_BULK:
+        raise TooMany(f"a bulk operation takes 1 to {MOST_IN_BULK} sagas")
     now = selectors.database_now()
     with transaction.atomic():
         bulk = BulkOperation.objects.create(

@@ -1,14 +1,17 @@
 """Execute, compensate and retry: who sees and may do them, and what is recorded."""
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from django.utils.html import escape
 
+from executors.secrets import HIDDEN
 from sagas import services
+from sagas.admin.forms import with_hidden
 from sagas.models import Saga, SagaEvent
 from tests.admin import staging
 from tests.admin.staging import facts, page_of
@@ -70,66 +73,59 @@ def test_without_the_permission_it_is_forbidden(
     assert facts(saga) == before
 
 
+def fingerprint(page) -> str:
+    """What binds a confirmation to the preview on the page."""
+    found = re.search(r'name="fingerprint" value="(\w+)"', page.content.decode())
+    assert found, "the page has no preview"
+    return found[1]
+
+
+def confirm(client: Client, saga: Saga, operation: str, **fields: str):
+    """Preview the operation, and confirm it as it was previewed."""
+    address = page_of(saga, operation)
+    page = client.post(address, fields | {"preview": "1"}) if fields else client.get(address)
+    body = {"reason": "the customer called"} | fields | {"fingerprint": fingerprint(page)}
+    return client.post(address, body, follow=True)
+
+
+def calls(page) -> list[str]:
+    """The calls that the page previews, in order."""
+    text = page.content.decode()
+    text = text[text.index('id="plan"') :]
+    return re.findall(r"<strong>(\w+)</strong>", text)
+
+
+FORWARD = [
+    "validate_inventory",
+    "reserve_inventory",
+    "process_payment",
+    "create_sale",
+    "update_inventory",
+]
+BACK = ["cancel_sale", "refund_payment", "release_inventory"]
+
+
 @pytest.mark.parametrize(
-    ("make", "operation", "status", "kind", "sentence"),
+    ("make", "operation", "status", "kind", "planned"),
     [
+        (staging.pending, "execute", "in_progress", "execute_requested", FORWARD),
+        (staging.pending, "compensate", "compensated", "compensate_requested", []),
+        (staging.completed, "compensate", "in_progress", "compensate_requested", BACK),
+        (staging.in_doubt, "compensate", "in_progress", "compensate_requested", BACK[1:]),
+        (staging.held, "compensate", "compensated", "compensate_requested", []),
+        (staging.failed, "retry", "in_progress", "retry_requested", BACK[1:]),
+        (staging.compensated, "retry", "in_progress", "retry_requested", FORWARD),
         (
-            staging.pending,
-            "execute",
-            "in_progress",
-            "execute_requested",
-            "Starts the saga with its first step, validate_inventory.",
-        ),
-        (
-            staging.pending,
-            "compensate",
-            "compensated",
-            "compensate_requested",
-            "Cancels the saga: nothing was called, and nothing will be.",
-        ),
-        (
-            staging.completed,
+            staging.driven_now,
             "compensate",
             "in_progress",
             "compensate_requested",
-            "Takes back what took effect or is in doubt, in this order: cancel_sale,"
-            " refund_payment, release_inventory.",
-        ),
-        (
-            staging.in_doubt,
-            "compensate",
-            "in_progress",
-            "compensate_requested",
-            "Takes back what took effect or is in doubt, in this order: refund_payment,"
-            " release_inventory. A call in flight is finished first, and no new action starts.",
-        ),
-        (
-            staging.held,
-            "compensate",
-            "compensated",
-            "compensate_requested",
-            "Ends the saga; as it stands there is no effect to take back. A call in flight is"
-            " finished first, and no new action starts.",
-        ),
-        (
-            staging.failed,
-            "retry",
-            "in_progress",
-            "retry_requested",
-            "Goes on where the saga stopped, with refund_payment; attempts are counted anew.",
-        ),
-        (
-            staging.compensated,
-            "retry",
-            "in_progress",
-            "retry_requested",
-            "Starts the saga again from its first step, validate_inventory, as run 2 with fresh"
-            " idempotency keys.",
+            ["process_payment", *BACK[1:]],
         ),
     ],
 )
-def test_an_operation_from_confirmation_to_history(
-    login, make: Callable[[], Saga], operation: str, status: str, kind: str, sentence: str
+def test_an_operation_from_preview_to_history(
+    login, make: Callable[[], Saga], operation: str, status: str, kind: str, planned: list[str]
 ) -> None:
     saga = make()
     before = facts(saga)
@@ -137,29 +133,54 @@ def test_an_operation_from_confirmation_to_history(
 
     page = ann.get(page_of(saga, operation))
     assert page.status_code == 200
-    assert escape(sentence) in page.content.decode()
-    assert 'name="reason"' in page.content.decode()
+    assert calls(page) == planned
     assert facts(saga) == before, "a GET changed something"
 
-    answer = ann.post(page_of(saga, operation), {"reason": "the customer called"}, follow=True)
+    answer = confirm(ann, saga, operation)
     assert answer.redirect_chain == [(page_of(saga), 302)]
     assert f"The saga is {status.replace('_', ' ')} now." in messages(answer)
     assert Saga.objects.get(pk=saga.pk).status == status
     event = SagaEvent.objects.get(saga=saga.pk, kind=kind, seq__gt=before[3])
     assert (event.actor, event.reason) == ("user:ann", "the customer called")
-    shown = answer.content.decode()
-    shown = shown[shown.index(f'id="event-{event.seq}"') :]
-    assert shown.index("user:ann") < shown.index("the customer called") < shown.index("</tr>")
+
+
+def test_a_preview_shows_addresses_keys_and_bodies(root: Client) -> None:
+    saga = staging.completed()
+    text = root.get(page_of(saga, "compensate")).content.decode()
+    assert f"{saga.id}:1:process_payment:compensation" in text
+    assert f"{saga.id}:1:process_payment:action" in text
+    assert f"POST {settings.SAGA_PARTICIPANTS['payment']}/payments/refund" in text
+    assert "&quot;payment_id&quot;" in text
+
+
+def test_what_was_sent_before_and_what_is_not_known_yet_is_said(root: Client) -> None:
+    assert "repeated byte for byte" in staging.html(root, staging.failed(), "retry")
+    assert "in flight already" in staging.html(root, staging.driven_now(), "compensate")
+    assert "come from the calls before it" in staging.html(root, staging.pending(), "execute")
 
 
 @pytest.mark.parametrize("reason", [None, "", "   ", "x" * 1001, "nul \0"])
 def test_a_reason_is_required(root: Client, reason: str | None) -> None:
     saga = staging.failed()
     before = facts(saga)
-    answer = root.post(page_of(saga, "retry"), {} if reason is None else {"reason": reason})
+    body = {"fingerprint": fingerprint(root.get(page_of(saga, "retry")))}
+    answer = root.post(
+        page_of(saga, "retry"), body if reason is None else body | {"reason": reason}
+    )
     assert answer.status_code == 200
     assert answer.context["form"].errors["reason"]
     assert str(answer.context["form"].errors["reason"][0]) in answer.content.decode()
+    assert fingerprint(answer) == body["fingerprint"], "the preview is still there"
+    assert facts(saga) == before
+
+
+@pytest.mark.parametrize("body", [{}, {"fingerprint": ""}, {"fingerprint": "0" * 64}])
+def test_nothing_is_done_without_its_preview(root: Client, body: dict[str, str]) -> None:
+    saga = staging.failed()
+    before = facts(saga)
+    answer = root.post(page_of(saga, "retry"), body | {"reason": "x"})
+    assert answer.status_code in (200, 409)
+    assert calls(answer) == BACK[1:]
     assert facts(saga) == before
 
 
@@ -168,32 +189,183 @@ def test_csrf_is_enforced(db: None) -> None:
     before = facts(saga)
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("root"))
-    assert client.post(page_of(saga, "retry"), {"reason": "x"}).status_code == 403
+    page = client.get(page_of(saga, "retry"))
+    body = {"reason": "x", "fingerprint": fingerprint(page)}
+    assert client.post(page_of(saga, "retry"), body).status_code == 403
     assert facts(saga) == before
-    page = client.get(page_of(saga, "retry")).content.decode()
-    token = re.search(
-        r'name="csrfmiddlewaretoken" value="(\w+)"', page[page.index("saga-confirm") :]
-    )
+    text = page.content.decode()
+    form = text[text.index('<form method="post" class="saga') :]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
     assert token
-    body = {"reason": "x", "csrfmiddlewaretoken": token[1]}
+    body["csrfmiddlewaretoken"] = token[1]
     assert client.post(page_of(saga, "retry"), body).status_code == 302
     assert facts(saga) != before
 
 
+def test_a_saga_that_moved_on_is_left_alone_and_shown_as_it_is_now(root: Client) -> None:
+    saga = staging.failed()
+    body = {"reason": "x", "fingerprint": fingerprint(root.get(page_of(saga, "retry")))}
+    services.retry(saga.pk, actor="user:bob", reason="bob was faster")
+    staging.drive(saga, {"refund_payment": [staging.NO]})  # and it failed as before
+    before = facts(saga)
+    answer = root.post(page_of(saga, "retry"), body)
+    assert answer.status_code == 409
+    assert "Nothing was done: the saga moved on since your preview" in answer.content.decode()
+    assert facts(saga) == before
+    body["fingerprint"] = fingerprint(answer)
+    assert root.post(page_of(saga, "retry"), body).status_code == 302
+
+
 def test_a_stale_page_changes_nothing_and_says_so(root: Client) -> None:
     saga = staging.failed()
-    assert root.get(page_of(saga, "compensate")).status_code == 200
+    body = {"reason": "x", "fingerprint": fingerprint(root.get(page_of(saga, "compensate")))}
     services.retry(saga.pk, actor="user:bob", reason="bob was faster")
     staging.drive(saga)  # which compensates the rest
     before = facts(saga)
     assert before[0] == "compensated"
 
-    answer = root.post(page_of(saga, "compensate"), {"reason": "too late"}, follow=True)
+    answer = root.post(page_of(saga, "compensate"), body, follow=True)
     assert answer.redirect_chain == [(page_of(saga), 302)]
     said = messages(answer)
     assert "Compensate is not possible now: a saga that is compensated cannot compensate" in said
-    assert "The saga is compensated; nothing changed. Possible now: Retry." in said
+    assert "The saga is compensated; nothing changed. Possible now: Retry, Edit the data." in said
     assert facts(saga) == before
+
+
+# What people found out, saw to, or change
+
+
+def test_a_doubt_is_resolved_from_form_to_history(login) -> None:
+    saga = staging.in_doubt()
+    ann = login("ann", "view_saga", "resolve")
+    told = {
+        "step": "process_payment",
+        "applied": "yes",
+        "evidence": "the bank's statement, line 7",
+        "output": '{"payment_id": "p-7"}',
+    }
+    page = ann.post(page_of(saga, "resolve"), told | {"preview": "1"})
+    assert calls(page) == ["create_sale", "update_inventory"]
+    assert "p-7" in page.content.decode()
+    answer = confirm(ann, saga, "resolve", **told)
+    assert "Resolve the doubt: accepted" in messages(answer)
+    event = SagaEvent.objects.get(saga=saga.pk, kind="doubt_resolved")
+    assert (event.actor, event.data["evidence"]) == ("user:ann", told["evidence"])
+    assert staging.drive(saga).status == "completed"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"step": "reserve_inventory"},
+        {"step": "nothing"},
+        {"applied": "perhaps"},
+        {"evidence": " "},
+        {"output": "{"},
+        {"output": "[1]"},
+        {"output": '{"a": 1, "a": 2}'},
+        {"output": '{"payment_id": []}'},
+        {"output": "1e999"},
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_done(root: Client, wrong: dict[str, str]) -> None:
+    saga = staging.in_doubt()
+    before = facts(saga)
+    told = {"step": "process_payment", "applied": "yes", "evidence": "e", "output": ""} | wrong
+    for body in (told | {"preview": "1"}, told | {"fingerprint": "x", "reason": "r"}):
+        answer = root.post(page_of(saga, "resolve"), body)
+        assert answer.status_code == 200
+        assert answer.context["form"].errors
+        assert answer.context["plan"] is None
+    assert facts(saga) == before
+
+
+def test_a_confirmation_of_something_else_than_was_previewed_is_refused(root: Client) -> None:
+    saga = staging.in_doubt()
+    before = facts(saga)
+    told = {"step": "process_payment", "applied": "yes", "evidence": "e"}
+    page = root.post(page_of(saga, "resolve"), told | {"preview": "1"})
+    body = told | {"applied": "no", "reason": "r", "fingerprint": fingerprint(page)}
+    answer = root.post(page_of(saga, "resolve"), body)
+    assert answer.status_code == 409
+    assert calls(answer) == FORWARD[2:]
+    assert facts(saga) == before
+
+
+def test_a_step_is_skipped_and_the_saga_retried_at_once(login) -> None:
+    saga = staging.failed()
+    ann = login("ann", "view_saga", "skip", "retry")
+    page = ann.post(page_of(saga, "skip"), {"retry": "on", "preview": "1"})
+    assert calls(page) == ["release_inventory"]
+    confirm(ann, saga, "skip", retry="on")
+    assert staging.drive(saga).status == "compensated"
+
+
+def test_a_retry_along_with_it_takes_its_own_permission(login) -> None:
+    saga = staging.failed()
+    ann = login("ann", "view_saga", "skip")
+    page = ann.post(page_of(saga, "skip"), {"retry": "on", "preview": "1"})
+    assert calls(page) == []
+    confirm(ann, saga, "skip", retry="on")
+    assert Saga.objects.get(pk=saga.pk).status == "failed"
+    assert SagaEvent.objects.filter(saga=saga.pk, kind="step_skipped").exists()
+
+
+def test_data_is_edited_and_run_again(login) -> None:
+    saga = staging.compensated()
+    ann = login("ann", "view_saga", "edit_data", "retry")
+    form = staging.html(ann, saga, "edit_data")
+    assert "&quot;payment_method&quot;: &quot;credit_card&quot;" in form
+    edited = json.dumps(staging.DATA | {"payment_method": "cash"})
+    page = ann.post(page_of(saga, "edit_data"), {"edited": edited, "retry": "on", "preview": "1"})
+    assert calls(page) == FORWARD
+    assert "&quot;payment_method&quot;: &quot;cash&quot;" in page.content.decode()
+    confirm(ann, saga, "edit_data", edited=edited, retry="on")
+    after = Saga.objects.get(pk=saga.pk)
+    assert (after.data["payment_method"], after.run) == ("cash", 2)
+
+
+@pytest.mark.parametrize("edited", ["", "{}", "[]", "{", '{"colour": "red"}', "x" * 1_000_001])
+def test_data_that_does_not_fit_is_refused(root: Client, edited: str) -> None:
+    saga = staging.compensated()
+    before = facts(saga)
+    answer = root.post(page_of(saga, "edit_data"), {"edited": edited, "preview": "1"})
+    assert answer.status_code == 200
+    assert answer.context["form"].errors
+    assert facts(saga) == before
+
+
+def test_hidden_values_stay_when_data_is_edited() -> None:
+    data = {"a": 1, "pin": "1234", "cards": [{"pin": "1", "n": 1}, {"pin": "2", "n": 2}]}
+    shown = {"a": 1, "pin": HIDDEN, "cards": [{"pin": HIDDEN, "n": 1}, {"pin": HIDDEN, "n": 2}]}
+    assert with_hidden(shown, shown, data) == data
+    edited = {
+        "a": 2,
+        "pin": HIDDEN,
+        "cards": [{"pin": "9", "n": 1}, {"pin": HIDDEN, "n": 3}, {"n": 4}],
+    }
+    assert with_hidden(edited, shown, data) == {
+        "a": 2,
+        "pin": "1234",
+        "cards": [{"pin": "9", "n": 1}, {"pin": "2", "n": 3}, {"n": 4}],
+    }
+    assert with_hidden({"b": HIDDEN}, shown, data) == {"b": HIDDEN}
+
+
+@pytest.mark.parametrize("operation", ["retry", "skip", "edit_data", "compensate"])
+def test_nothing_of_the_data_runs_in_the_page(root: Client, operation: str) -> None:
+    evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    saga = staging.purchase(
+        {"create_sale": [staging.NO], "refund_payment": [staging.NO]}, payment_method=evil[:50]
+    )
+    saga.steps.update(output={evil: evil}, error=evil)
+    Saga.objects.filter(pk=saga.pk).update(reason=evil)
+    if operation == "edit_data":
+        Saga.objects.filter(pk=saga.pk).update(data={evil: evil})
+    text = staging.html(root, saga, operation)
+    assert "alert(1)" in text
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
 
 
 def test_the_confirmation_of_what_is_not_allowed_leads_back(root: Client) -> None:
@@ -202,14 +374,16 @@ def test_the_confirmation_of_what_is_not_allowed_leads_back(root: Client) -> Non
     for operation in OPERATIONS:
         answer = root.get(page_of(saga, operation), follow=True)
         assert answer.redirect_chain == [(page_of(saga), 302)]
-        assert "is not possible now. The saga is in progress; nothing changed." in messages(answer)
+        said = messages(answer)
+        assert f"is not possible now: a saga that is in_progress cannot {operation}." in said
+        assert "The saga is in progress; nothing changed." in said
     assert facts(saga) == before
 
 
 def test_a_definition_that_nobody_knows_is_said_so(root: Client) -> None:
     saga = staging.parked()
     before = facts(saga)
-    answer = root.post(page_of(saga, "compensate"), {"reason": "x"}, follow=True)
+    answer = root.get(page_of(saga, "compensate"), follow=True)
     assert "no code here knows version 9 of 'purchase_saga'" in messages(answer)
     assert facts(saga) == before
 

@@ -1,11 +1,14 @@
 """What surrounds the sagas: navigation, users and groups."""
 
 import re
+from io import StringIO
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.core.management import CommandError, call_command
 from django.test import Client
 
+from sagas.roles import ROLES
 from tests.admin import staging
 from tests.admin.staging import page_of
 
@@ -19,7 +22,8 @@ def navigation(client: Client) -> set[str]:
 
 
 def test_the_navigation_shows_what_one_may_see(root: Client, viewer: Client, login) -> None:
-    own = {"/admin/sagas/saga/", "/api-docs"}
+    pages = {f"/admin/sagas/saga/{page}" for page in ("", "bulk/", "approvals/")}
+    own = {*pages, "/api-docs"}
     assert navigation(viewer) == own
     assert navigation(root) == own | {"/admin/auth/user/", "/admin/auth/group/"}
     assert navigation(login("nobody")) == {"/api-docs"}
@@ -50,7 +54,7 @@ def test_an_operator_is_made_in_the_console(root: Client) -> None:
         "username": "ann",
         "is_active": "on",
         "is_staff": "on",
-        "groups": [Group.objects.get().pk],
+        "groups": [Group.objects.get(name="operators").pk],
         "date_joined_0": "2025-01-01",
         "date_joined_1": "12:00:00",
     }
@@ -60,3 +64,41 @@ def test_an_operator_is_made_in_the_console(root: Client) -> None:
     login = {"username": "ann", "password": "pa55-word-long", "next": ""}
     assert client.post("/admin/login/", login)["Location"] == "/admin/"
     assert client.get(page_of(staging.failed(), "retry")).status_code == 200
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_may_what_it_says(db: None, role: str) -> None:
+    user = User.objects.create_user("ann", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    assert user.get_all_permissions() == {*ROLES[role]}
+    client = Client()
+    client.force_login(user)
+    saga = staging.failed()
+    assert client.get(page_of(saga)).status_code == 200
+    for operation in ("retry", "compensate", "skip"):
+        may = f"sagas.{operation}" in ROLES[role]
+        assert client.get(page_of(saga, operation)).status_code == (200 if may else 403)
+    people = client.get("/admin/auth/user/").status_code
+    assert people == (200 if role == "administrator" else 403)
+
+
+def test_a_team_may_change_the_groups_and_set_them_back(db: None) -> None:
+    operators = Group.objects.get(name="operator")
+    operators.permissions.clear()
+    call_command("migrate", verbosity=0)
+    assert not operators.permissions.exists(), "what a team made of it stays"
+    said = StringIO()
+    call_command("roles", stdout=said)
+    assert operators.permissions.count() == len(ROLES["operator"])
+    assert "viewer: sagas.view_saga" in said.getvalue()
+
+
+def test_a_role_is_given_at_the_shell(db: None) -> None:
+    User.objects.create_user("ann")
+    call_command("roles", give="viewer", to="ann", stdout=StringIO())
+    ann = User.objects.get(username="ann")
+    assert ann.is_staff
+    assert ann.has_perm("sagas.view_saga")
+    for wrong in ({"give": "viewer"}, {"to": "ann"}, {"give": "viewer", "to": "nobody"}):
+        with pytest.raises(CommandError):
+            call_command("roles", stdout=StringIO(), **wrong)

@@ -147,6 +147,6 @@ def test_unknown_sagas_doubles_and_wrong_numbers_of_them() -> None:
     services.run_bulk(made.pk)
     assert made.items.count() == 2
     assert made.items.get(saga_id=unknown).message == "there is no such saga"
-    for ids in ([], [uuid4() for _ in range(bulk.MOST + 1)]):
+    for ids in ([], [uuid4() for _ in range(bulk.MOST_IN_BULK + 1)]):
         with pytest.raises(services.TooMany):
             services.draft_bulk(Operation.RETRY, ids, actor="user:ann")
