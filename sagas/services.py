@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.db import IntegrityError
 
 from executors.base import SagaExecutor
 from executors.registry import registry
+from executors.secrets import hiding, redactor_of
 from sagas import runtime, selectors
 from sagas.domain import triggers as tr
 from sagas.domain.rules import Illegal, allowed_operations
@@ -116,10 +117,12 @@ def create_saga(
 
 def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
     """The data as the saga type's serializer keeps it, as JSON values. Raises InvalidData."""
-    serializer = executor.data(data=data)
-    if not serializer.is_valid():
-        raise InvalidData(serializer.errors)
-    return dict(serializer.to_representation(serializer.validated_data))
+    hide = redactor_of(executor).knowing(data)
+    with hide.cleansing():
+        serializer = executor.data(data=data)
+        if serializer.is_valid():
+            return dict(serializer.to_representation(serializer.validated_data))
+    raise InvalidData(serializer.errors if hide.idle else hide.told(serializer.errors))
 
 
 def execute(saga_id: UUID, *, actor: str, reason: str = "") -> Saga:
@@ -218,6 +221,10 @@ def stop_waiting() -> None:
 
 
 def _command(saga_id: UUID, trigger: tr.Trigger, actor: str, reason: str) -> Saga:
+    if reason:  # a person's words are kept for good, searched and logged
+        reason = hiding(get_saga(saga_id)).text(reason)
+        if isinstance(trigger, tr.Compensate):
+            trigger = replace(trigger, reason=reason)
     try:
         whole(lambda: runtime.engine().command(saga_id, trigger, actor=actor, reason=reason))
     except Saga.DoesNotExist:
