@@ -17,8 +17,9 @@ HIDDEN = "•••"
 _LEAST = 4
 """Characters from which on a value is found inside of words, too."""
 
-_CUT = 200
-"""Characters from which on a text may have been cut off, and with it a value at its end."""
+_CUT, _SURE = 200, 6
+"""We cut texts off at so many characters or more, and with them perhaps a value at the end. A
+shorter one may come so; there the end must be more of the value's beginning to be taken for it."""
 
 _LONGEST_START = 2000
 
@@ -30,6 +31,7 @@ _AFTER = rf"(?:\[[^\]]{{0,50}}\])*(?:{_QUOTE})?\s*(?:=>|[:=>]|%3D|%3A)\s*"
 _VALUE = rf"""(?:
     (?P<quote>{_QUOTE}) .*? (?:(?<!\\)(?P<end>(?P=quote)) | \Z)
     | (?:[\[{{]|%5B|%7B) .*                             # an object that was cut off: all the rest
+    | {HIDDEN}
     | [^&,;\s<>}}\])"'\\]+ (?:[ -]\d+)*                 # also 4111 1111 1111 1111
 )"""
 
@@ -100,15 +102,15 @@ class Values:
         for form in self._long:
             if form in text:
                 text = text.replace(form, HIDDEN)
-        if len(text) >= _CUT:
-            for form in self._long:
-                text = _without_start(text, form)
+        for form in self._long:
+            text = _without_start(text, form)
         return text if self._words is None else self._words.sub(HIDDEN, text)
 
 
 def _without_start(text: str, form: str) -> str:
     """The text without a beginning of the value at its end, where it may have been cut off."""
-    for size in range(min(len(form) - 1, _LONGEST_START), _LEAST - 1, -1):
+    least = _LEAST if len(text) >= _CUT else _SURE
+    for size in range(min(len(form) - 1, _LONGEST_START), least - 1, -1):
         if text.endswith(form[:size]):
             return text[:-size] + HIDDEN
     return text
