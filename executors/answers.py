@@ -9,6 +9,7 @@ from typing import Any
 
 from executors.base import Refusal, Step
 from executors.retry_after import parse_retry_after
+from executors.secrets import Redactor
 from executors.transport import Answer
 from sagas.domain import strictjson
 from sagas.domain.outcome import Outcome, Verdict
@@ -42,22 +43,26 @@ def verdict_on(status: int, overrides: Mapping[int, Verdict]) -> Verdict:
     return Verdict.IN_DOUBT
 
 
-def outcome_of(step: Step, kind: CallKind, participant: str, answer: Answer) -> Outcome:
-    """What the answer to that call of the step means."""
+def outcome_of(
+    step: Step, kind: CallKind, participant: str, answer: Answer, hide: Redactor
+) -> Outcome:
+    """What the answer to that call of the step means; but for the output, without its secrets."""
+    hide = _knowing_too(hide, answer)
     verdict, output, error = verdict_on(answer.status, step.verdicts), None, ""
     if verdict is Verdict.SUCCEEDED:
         try:
-            output = _output(step, kind, answer)
+            output = _output(step, kind, answer, hide)
         except Refusal as refusal:
-            verdict, error = Verdict.REFUSED, f"{participant} said no: {_plain(str(refusal))}"
+            verdict = Verdict.REFUSED
+            error = f"{participant} said no: {_plain(hide.text(str(refusal)))}"
         except _Unusable as why:
             verdict = Verdict.IN_DOUBT
-            error = f"{participant} answered {answer.status}, but {_plain(str(why))}"
+            error = f"{participant} answered {answer.status}, but {_plain(hide.text(str(why)))}"
     else:
-        error = f"{participant} answered {answer.status}{_reason(answer)}"
+        error = f"{participant} answered {answer.status}{_reason(answer, hide)}"
     kept: dict[str, Any] = {"status": answer.status}
     if verdict is not Verdict.SUCCEEDED:
-        kept["body"] = _excerpt(answer)
+        kept["body"] = _excerpt(answer, hide)
     retry_after = parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC))
     if retry_after is not None:
         kept["retry_after"] = retry_after.total_seconds()  # so that the wait can be checked later
@@ -70,7 +75,17 @@ def outcome_of(step: Step, kind: CallKind, participant: str, answer: Answer) -> 
     )
 
 
-def _output(step: Step, kind: CallKind, answer: Answer) -> Json:
+def _knowing_too(hide: Redactor, answer: Answer) -> Redactor:
+    """What also hides the secrets that the answer itself brings, such as a token."""
+    if hide.idle:
+        return hide
+    try:
+        return hide.knowing(_json(answer))
+    except _Unusable:
+        return hide
+
+
+def _output(step: Step, kind: CallKind, answer: Answer, hide: Redactor) -> Json:
     """The validated content of a success. Raises _Unusable or Refusal."""
     value = _json(answer)
     if kind is CallKind.COMPENSATION or step.answer is None:
@@ -83,7 +98,8 @@ def _output(step: Step, kind: CallKind, answer: Answer) -> Json:
         raise
     except Exception as error:
         # The call has had its effect; a bug in our reading of the answer does not undo it.
-        logger.exception("the answer to step %s could not be checked", step.name)
+        shown = hide.error(error)
+        logger.error("the answer to step %s could not be checked", step.name, exc_info=shown)
         raise _Unusable(f"checking its body failed: {type(error).__name__}: {error}") from error
     raise _Unusable(f"its body is not valid: {'; '.join(_sentences(serializer.errors))}")
 
@@ -104,14 +120,14 @@ def _is_compressed(answer: Answer) -> bool:
     return answer.headers.get("content-encoding", "identity").lower() not in ("identity", "")
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Answer, hide: Redactor) -> str:
     """What the body of an error says is wrong, as the end of a sentence."""
     try:
         value = _json(answer)
     except _Unusable:
         return ""
     texts = (value[name] for name in _REASONS if isinstance(value.get(name), str))
-    text = next((plain for text in texts if (plain := _plain(text))), "")
+    text = next((plain for text in texts if (plain := _plain(hide.document(text)))), "")
     return f": {text}" if text else ""
 
 
@@ -133,8 +149,10 @@ def _sentences(errors: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {errors}" if where else str(errors)
 
 
-def _excerpt(answer: Answer) -> str:
+def _excerpt(answer: Answer, hide: Redactor) -> str:
     """The beginning of a body as text that the database can hold."""
     if _is_compressed(answer):
         return "(compressed)"
-    return answer.body[: _EXCERPT * 4].decode("utf-8", "replace").replace("\0", "�")[:_EXCERPT]
+    text = answer.body[: _EXCERPT * 4].decode("utf-8", "replace").replace("\0", "�")
+    shown: str = hide.document(text)  # before it is cut: half a secret would not be found
+    return shown[:_EXCERPT]

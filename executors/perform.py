@@ -11,6 +11,7 @@ from executors.answers import outcome_of
 from executors.base import Request, SagaExecutor, Step
 from executors.breaker import Permit
 from executors.participants import Participant, participants
+from executors.secrets import Redactor, redactor_of
 from executors.transport import NoAnswer, NotReached
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json, idempotency_key
@@ -22,22 +23,32 @@ _LONGEST_ERROR = 300
 
 
 def prepare(executor: SagaExecutor, call: StepCall) -> Json:
-    """What every attempt of the call will send. Raises whatever the step's method raises."""
-    participant = participants().get(executor.step(call.step).participant)
-    return executor.build(call).to(participant.name)
+    """What every attempt of the call will send.
+
+    Raises what the step's method raises, or the like of it without the saga's secrets.
+    """
+    with _hiding(executor, call).cleansing():
+        participant = participants().get(executor.step(call.step).participant)
+        return executor.build(call).to(participant.name)
+
+
+def _hiding(executor: SagaExecutor, call: StepCall, *more: Json) -> Redactor:
+    return redactor_of(executor).knowing(call.data, *call.outputs.values(), *more)
 
 
 def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:
     """The outcome of one attempt; whatever goes wrong is part of it."""
     call, sent = attempt.call, attempt.request
+    hide = _hiding(executor, call, sent)
     try:
         step = executor.step(call.step)
         request = Request(sent["method"], sent["path"], sent["body"])
         participant = participants().get(sent["participant"])
     except Exception as error:
         # Nothing was sent. A retry would come to the same.
-        logger.exception("the call for step %s cannot be repeated", call.step)
-        why = f"its call cannot be repeated: {type(error).__name__}: {error}"
+        shown = hide.error(error)
+        logger.error("the call for step %s cannot be repeated", call.step, exc_info=shown)
+        why = f"its call cannot be repeated: {type(shown).__name__}: {shown}"
         return Outcome(verdict=Verdict.BROKEN, error=why[:_LONGEST_ERROR])
     if attempt.expires <= time.monotonic():
         # This worker was held up; the participant is not to blame, nor the attempt.
@@ -49,24 +60,29 @@ def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:
         return Outcome(verdict=Verdict.NOT_SENT, error=why, retry_after=permit.wait)
     timeout = executor.definition.step(step.name).timeout.total_seconds()
     deadline = min(time.monotonic() + timeout, attempt.expires)
-    outcome = _send(step, call, request, participant, deadline)
+    outcome = _send(step, call, request, participant, deadline, hide)
     _report(participant, permit, outcome)
     return outcome
 
 
 def _send(
-    step: Step, call: StepCall, request: Request, participant: Participant, deadline: float
+    step: Step,
+    call: StepCall,
+    request: Request,
+    participant: Participant,
+    deadline: float,
+    hide: Redactor,
 ) -> Outcome:
     started = time.monotonic()
     try:
         answer = participant.send(request, call_headers(step, call), deadline)
-        outcome = outcome_of(step, call.kind, participant.name, answer)
+        outcome = outcome_of(step, call.kind, participant.name, answer, hide)
     except NotReached as why:
         outcome = Outcome(verdict=Verdict.NOT_APPLIED, error=f"{participant.name} {why}")
     except NoAnswer as why:
         outcome = Outcome(verdict=Verdict.IN_DOUBT, error=f"{participant.name} {why}")
     except Exception as error:
-        logger.exception("the call for step %s went wrong", call.step)
+        logger.error("the call for step %s went wrong", call.step, exc_info=hide.error(error))
         why_not = f"the call to {participant.name} went wrong: {type(error).__name__}"
         outcome = Outcome(verdict=Verdict.IN_DOUBT, error=why_not)
     return replace(outcome, duration=timedelta(seconds=time.monotonic() - started))

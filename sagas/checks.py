@@ -13,6 +13,7 @@ from django.core.checks import register as register_check
 from rest_framework.serializers import BaseSerializer
 
 from executors.base import SagaExecutor, Step
+from executors.quoted import plain
 from executors.registry import registry
 from sagas.domain.definition import problems
 from sagas.domain.outcome import Verdict
@@ -33,7 +34,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_executors(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Saga types that cannot run (sagas.E020 to E029)."""
+    """Saga types that cannot run (sagas.E020 to E030)."""
     executors = registry.all()
     found = [_error(misfit.id, misfit.message, misfit.hint) for misfit in registry.misfits]
     for executor in executors:
@@ -51,6 +52,7 @@ def check_executor(executor: SagaExecutor) -> list[CheckMessage]:
         ),
         *_wrong_names(executor),
         *_wrong_serializers(executor),
+        *_wrong_secrets(executor),
         *_wrong_methods(executor),
         *(found for step in executor.steps for found in _wrong_limits(name, step)),
     ]
@@ -92,6 +94,22 @@ def _wrong_serializers(executor: SagaExecutor) -> Iterator[CheckMessage]:
                 f"{name}: the answer of step {step.name!r} is not a serializer class.",
                 "Leave it out if nothing of the answer matters.",
             )
+
+
+def _wrong_secrets(executor: SagaExecutor) -> Iterator[CheckMessage]:
+    """A text alone would be taken for its letters, and what is no name would hide nothing."""
+    secrets: object = executor.secrets
+    if isinstance(secrets, tuple | list) and all(map(_is_field, secrets)):
+        return
+    yield _error(
+        "sagas.E030",
+        f"{type(executor).__name__}: `secrets` is not a tuple of names of fields.",
+        'Write `secrets = ("card_number",)`, with a comma also after a single name.',
+    )
+
+
+def _is_field(name: object) -> bool:
+    return isinstance(name, str) and plain(name) != ""
 
 
 def _is_serializer(value: object) -> bool:

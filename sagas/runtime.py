@@ -15,6 +15,7 @@ from django.conf import settings
 from django_redis import get_redis_connection
 
 from executors.registry import registry
+from executors.secrets import Redactor, redactor
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
 from sagas.domain.state import ENDED, CallKind
@@ -100,8 +101,16 @@ def _log(recorded: Recorded) -> None:
         level, message = _line(event)
         error = getattr(event, "error", "") or getattr(event, "reason", "")
         if error:
-            fields["error"] = error
+            fields["error"] = _hiding(recorded).text(error)
         logger.log(level, message, extra=fields)
+
+
+def _hiding(recorded: Recorded) -> Redactor:
+    """Hides what was written before its fields were declared secret, too."""
+    steps = recorded.after.steps
+    sent = (each for step in steps for each in (step.request, step.compensation_request))
+    hide = redactor(recorded.saga_type)
+    return hide if hide.idle else hide.knowing(*(step.output for step in steps), *sent)
 
 
 def _line(event: ev.Event) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from executors.secrets import HIDDEN, redactor
+from executors.secrets import HIDDEN, hiding
 from sagas import services
 from sagas.domain import strictjson
 from sagas.domain import triggers as tr
@@ -196,7 +196,7 @@ class EditForm(MendingForm):
 
     def __init__(self, saga: Saga, *args: Any, **kwargs: Any) -> None:
         super().__init__(saga, *args, **kwargs)
-        self.shown = redactor(saga.type).document(saga.data)
+        self.shown = hiding(saga).document(saga.data)
         self.fields["edited"].initial = json.dumps(self.shown, indent=2, ensure_ascii=False)
 
     def first_trigger(self) -> tr.Trigger:

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from executors.secrets import Redactor, redactor
+from executors.secrets import Redactor, hiding
 from sagas.admin.words import Look, pretty, status_look
 from sagas.domain import strictjson
 from sagas.domain.state import CallKind
@@ -38,7 +38,7 @@ class Shown:
 
 def shown(plan: Plan, saga: Saga) -> Shown:
     """The plan, ready for the template."""
-    hide = redactor(saga.type)
+    hide = hiding(saga)
     return Shown(
         lines=[_line(call, hide) for call in plan.calls],
         ends=status_look(plan.ends.value),

@@ -10,7 +10,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from executors.fields import Flag, StrictSerializer, Text
+from executors.secrets import HIDDEN
 from sagas import services
+from sagas.api import shown
 from sagas.domain.state import Direction, Effect, Operation, SagaStatus, StepStatus
 from sagas.models import Saga, SagaEvent, SagaStep
 
@@ -47,6 +49,9 @@ PART_HEALTH = [
     ("away", "does not answer"),
     ("read_only", "answers, and refuses every change"),
 ]
+
+
+_HIDDEN = f"Fields that the saga type declares secret have the value `{HIDDEN}`."
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)
@@ -109,7 +114,7 @@ class StepSerializer(_RowSerializer):
             "position": {"help_text": "Counted from 1."},
             "attempts": {"help_text": "Calls of its action, counted anew by a retry."},
             "compensation_attempts": {"help_text": "Calls of its compensation."},
-            "output": {"help_text": "What the participant's answer gave later steps."},
+            "output": {"help_text": f"What the participant's answer gave later steps. {_HIDDEN}"},
             "error": {"help_text": "What went wrong last; empty if nothing did."},
         }
 
@@ -160,6 +165,10 @@ class SagaSummarySerializer(_RowSerializer):
             "deadline": {"help_text": "When it is compensated unless it has completed by then."},
         }
 
+    def to_representation(self, saga: Saga) -> Any:
+        """The saga's facts, without secret values in its reasons."""
+        return shown.summary(super().to_representation(saga), saga)
+
 
 class SagaSerializer(SagaSummarySerializer):
     """A saga with its steps."""
@@ -177,6 +186,14 @@ class SagaSerializer(SagaSummarySerializer):
             "steps",
         )
         read_only_fields = fields
+        extra_kwargs: ClassVar = {
+            **SagaSummarySerializer.Meta.extra_kwargs,
+            "data": {"help_text": f"What the client gave. {_HIDDEN}"},
+        }
+
+    def to_representation(self, saga: Saga) -> Any:
+        """The saga's facts and documents, without secret values."""
+        return shown.saga(super().to_representation(saga), saga)
 
     def get_error(self, saga: Saga) -> str | None:
         """Why the saga did not complete; null if nothing went wrong."""
@@ -192,7 +209,7 @@ class SagaSerializer(SagaSummarySerializer):
 
 
 class EventSerializer(_RowSerializer):
-    """One recorded fact of a saga's history."""
+    """One recorded fact of a saga's history; the context's `hide` is of that saga."""
 
     class Meta:
         model = SagaEvent
@@ -204,7 +221,12 @@ class EventSerializer(_RowSerializer):
             "step": {"help_text": "The step it is about; empty if it is about the saga."},
             "actor": {"help_text": "Who asked for it: a worker, `api`, or `user:` and a name."},
             "reason": {"help_text": "Why it was asked for, if a reason was given."},
+            "data": {"help_text": f"What belongs to the kind of event. {_HIDDEN}"},
         }
+
+    def to_representation(self, event: SagaEvent) -> Any:
+        """The fact, without secret values."""
+        return shown.event(super().to_representation(event), self.context["hide"])
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

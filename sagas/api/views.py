@@ -15,8 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from executors.secrets import declared
 from sagas import selectors, services
-from sagas.api import documentation
+from sagas.api import documentation, shown
 from sagas.api.authentication import actor_of
 from sagas.api.listing import ListQuery, PageSerializer, matching
 from sagas.api.parsers import CurlJSONParser, StrictJSONParser
@@ -88,10 +89,11 @@ class SagaViewSet(ViewSet):
     @documentation.events
     def events(self, request: Request, saga_id: UUID) -> Response:
         """The saga's history, oldest first."""
-        events = EventSerializer(selectors.saga_events(saga_id), many=True).data
+        events = list(selectors.saga_events(saga_id))
         if not events:
             raise services.SagaNotFound(str(saga_id))
-        return Response(events)
+        context = {"hide": shown.hiding_of(events)}
+        return Response(EventSerializer(events, many=True, context=context).data)
 
     @documentation.operation("execute")
     def execute(self, request: Request, saga_id: UUID) -> Response:
@@ -127,9 +129,13 @@ def _operate(operation: Operation, request: Request, saga_id: UUID) -> Response:
 
 
 def _cached_document(saga_id: UUID) -> dict[str, Any]:
-    """The saga's document; the number of its last event is in the key, so none is ever stale."""
+    """The saga's document, from the cache if it is there.
+
+    The key has the number of the saga's last event, so that none is ever stale, and stands for
+    the declared secrets, so that none was made when fewer were hidden.
+    """
     try:
-        key = f"saga:{saga_id}:{selectors.saga_seq(saga_id)}"
+        key = f"saga:{saga_id}:{selectors.saga_seq(saga_id)}:{declared()}"
     except Saga.DoesNotExist:
         raise services.SagaNotFound(str(saga_id)) from None
     document: dict[str, Any] | None = _from_cache(key)

@@ -11,7 +11,7 @@ from sagas import selectors
 from sagas.domain import triggers as tr
 from sagas.domain.state import Operation, SagaStatus
 from sagas.models import Proposal, Saga
-from sagas.services.operating import MovedOn, NotAllowed, perform, preview
+from sagas.services.operating import MovedOn, NotAllowed, cleaned, perform, preview
 from sagas.services.reading import allowed, get_saga
 
 APPROVED, REJECTED, WITHDRAWN, OUTDATED = "approved", "rejected", "withdrawn", "outdated"
@@ -55,7 +55,7 @@ def propose(saga_id: UUID, *, actor: str, reason: str, fingerprint: str) -> Prop
                 saga_id=saga_id,
                 operation=Operation.COMPENSATE.value,
                 fingerprint=fingerprint,
-                reason=reason,
+                reason=cleaned(saga_id)(reason),
                 proposed_by=actor,
                 proposed_at=selectors.database_now(),
             )
@@ -72,6 +72,7 @@ def approve(proposal_id: int, *, actor: str, comment: str = "") -> Saga:
     proposal = Proposal.objects.get(pk=proposal_id)
     if proposal.proposed_by == actor:
         raise SamePerson(actor)
+    comment = cleaned(proposal.saga_id)(comment)
     reason = f"{proposal.reason} (proposed by {proposal.proposed_by})"
     if comment:
         reason = f"{reason}; {comment}"
@@ -93,8 +94,9 @@ def approve(proposal_id: int, *, actor: str, comment: str = "") -> Saga:
 
 def reject(proposal_id: int, *, actor: str, comment: str = "") -> None:
     """Turn the proposal down, or take one's own back. Raises Proposal.DoesNotExist, Decided."""
-    mine = Proposal.objects.get(pk=proposal_id).proposed_by == actor
-    _decide(proposal_id, WITHDRAWN if mine else REJECTED, actor, comment)
+    proposal = Proposal.objects.get(pk=proposal_id)
+    decision = WITHDRAWN if proposal.proposed_by == actor else REJECTED
+    _decide(proposal_id, decision, actor, cleaned(proposal.saga_id)(comment))
 
 
 def _decide(proposal_id: int, decision: str, actor: str, comment: str) -> None:

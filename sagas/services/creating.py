@@ -11,6 +11,7 @@ from django.db import IntegrityError
 
 from executors.base import SagaExecutor
 from executors.registry import registry
+from executors.secrets import redactor_of
 from sagas import runtime, selectors
 from sagas.engine.whole import whole
 from sagas.models import Saga
@@ -87,10 +88,12 @@ def create_saga(
 
 def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
     """The data as the saga type's serializer keeps it, as JSON values. Raises InvalidData."""
-    serializer = executor.data(data=data)
-    if not serializer.is_valid():
-        raise InvalidData(serializer.errors)
-    return dict(serializer.to_representation(serializer.validated_data))
+    hide = redactor_of(executor).knowing(data)
+    with hide.cleansing():
+        serializer = executor.data(data=data)
+        if serializer.is_valid():
+            return dict(serializer.to_representation(serializer.validated_data))
+    raise InvalidData(serializer.errors if hide.idle else hide.told(serializer.errors))
 
 
 def _by_key(key: str, digest: str) -> Saga | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
 
 from executors.base import SagaExecutor
+from executors.registry import registry
+from executors.secrets import hiding
 from sagas import runtime
 from sagas.domain import triggers as tr
 from sagas.domain.rules import Illegal
@@ -85,6 +88,9 @@ def perform(
     Raises SagaNotFound, NotAllowed, MovedOn, NeedsApproval.
     """
 
+    tell = cleaned(saga_id)
+    reason, triggers = tell(reason), tuple(_told(trigger, tell) for trigger in triggers)
+
     def guard(loaded: store.Loaded) -> None:
         if fingerprint and plan(_executor(loaded), loaded, *triggers).fingerprint != fingerprint:
             raise MovedOn("the saga moved on since the preview")
@@ -103,6 +109,25 @@ def perform(
             )
         )
     return get_saga(saga_id)
+
+
+def cleaned(saga_id: UUID) -> Callable[[str], str]:
+    """What takes the saga's secrets out of a person's words, which are kept, searched and logged.
+
+    Raises SagaNotFound, if some saga type has secrets.
+    """
+    if not any(executor.secrets for executor in registry.all()):
+        return lambda text: text
+    return hiding(get_saga(saga_id)).text
+
+
+def _told(trigger: tr.Trigger, tell: Callable[[str], str]) -> tr.Trigger:
+    match trigger:
+        case tr.Compensate():
+            return replace(trigger, reason=tell(trigger.reason))
+        case tr.Resolve():
+            return replace(trigger, evidence=tell(trigger.evidence))
+    return trigger
 
 
 @contextmanager

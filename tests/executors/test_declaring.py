@@ -152,6 +152,9 @@ WRONG = [
     ("Twin", "E027", "Twin and TwinToo both declare version 1 of 'twin'."),
     ("VersionZero", "E028", "VersionZero: 0 is not a version."),
     ("BadVerdict", "E029", "step 'act' takes the status 404 for broken."),
+    ("SecretsAreText", "E030", "`secrets` is not a tuple of names of fields."),
+    ("SecretIsNoName", "E030", "`secrets` is not a tuple of names of fields."),
+    ("SecretIsBlank", "E030", "`secrets` is not a tuple of names of fields."),
 ]
 
 
@@ -223,4 +226,4 @@ def test_manage_py_check_shows_each_as_one_clear_message():
     shown = re.findall(r"^\?: \(sagas\.(E\d+)\) (.*)\n\tHINT: \S", done.stderr, re.MULTILINE)
     expected = [*(number for _, number, _ in WRONG), "E028", "E028", "E025"]
     assert sorted(number for number, _ in shown) == sorted(expected)
-    assert "System check identified 24 issues" in done.stderr
+    assert "System check identified 27 issues" in done.stderr

@@ -136,6 +136,24 @@ class BadVerdict(Base):
     steps = (Step("act", "partner", verdicts={404: Verdict.BROKEN}),)
 
 
+class SecretsAreText(Base):
+    saga_type = "secrets_are_text"
+    secrets = "card_number"  # type: ignore[assignment]
+    steps = (Step("act", "partner"),)
+
+
+class SecretIsNoName(Base):
+    saga_type = "secret_is_no_name"
+    secrets = ("card_number", 7)  # type: ignore[assignment]
+    steps = (Step("act", "partner"),)
+
+
+class SecretIsBlank(Base):
+    saga_type = "secret_is_blank"
+    secrets = ("card_number", "-")
+    steps = (Step("act", "partner"),)
+
+
 class Twin(Base):
     saga_type = "twin"
     steps = (Step("act", "partner"),)

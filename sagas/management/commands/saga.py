@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from executors.registry import registry
+from executors.secrets import hiding
 from sagas import selectors, services
 from sagas.domain.state import Operation, SagaStatus
 from sagas.management import processes
@@ -88,25 +89,27 @@ class Command(BaseCommand):
     def _line(self, saga: Saga) -> str:
         doubt = " in doubt" if saga.in_doubt else ""
         where = f" at {saga.current_step}" if saga.current_step else ""
-        why = saga.waiting or saga.reason
+        why = hiding(saga).text(saga.waiting or saga.reason)
         created = f"{saga.created_at:%Y-%m-%d %H:%M:%S}"
         line = f"{saga.id}  {created}  {saga.status:<12}{doubt} {saga.type}{where}  {why}"
         return one_line(line).rstrip()
 
     def _show(self, saga_id: UUID) -> None:
         saga = services.get_saga(saga_id)
+        events = list(selectors.saga_events(saga_id))
+        hide = hiding(saga, events)
         self.stdout.write(self._line(saga))
         self.stdout.write(f"allowed: {', '.join(services.allowed(saga)) or 'nothing'}")
-        self.stdout.write(f"data: {json.dumps(saga.data)}")
+        self.stdout.write(f"data: {json.dumps(hide.document(saga.data), ensure_ascii=False)}")
         for step in saga.steps.all():
             tries = f"{step.attempts}+{step.compensation_attempts} attempts"
             self.stdout.write(f"  {step.position} {step.name:<24} {step.status:<12} {tries}")
             if step.error:
-                self.stdout.write(f"      {one_line(step.error)}")
-        for event in selectors.saga_events(saga_id):
+                self.stdout.write(f"      {one_line(hide.text(step.error))}")
+        for event in events:
             data = event.data if isinstance(event.data, dict) else {}
             about = f"{event.step} {data.get('call', '')}".strip()
-            why = event.reason or data.get("error") or data.get("reason") or ""
+            why = hide.told(event.reason or data.get("error") or data.get("reason") or "")
             line = f"  {event.seq:>3} {event.at:%H:%M:%S.%f} {event.kind:<22} {about:<32}"
             self.stdout.write(one_line(f"{line} {event.actor} {why}").rstrip())
 
