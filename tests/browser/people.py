@@ -14,30 +14,12 @@ from sagas import services
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.models import Saga
 from tests.admin import staging
-
-PASSWORD = "correct horse battery"
-
-MAY = {
-    "viewer": ["view_saga"],
-    "operator": ["view_saga", "execute", "compensate", "retry"],
-    "root": [],  # a superuser
-}
-"""Names of users, and their permissions on sagas."""
-
-EVIL = "\"'><img src=x onerror=window.__xss=1>"
-SCRIPT = (
-    f"<script>window.__xss=2</script>{EVIL}<svg onload=window.__xss=3>"
-    "<a href=\"javascript:window.__xss=4\">click</a>{{ 7*7 }}{% now 'Y' %}"
-)
+from tests.browser.known import EVIL, MAY, PASSWORD, SCRIPT
 
 
 def make(found: str) -> None:
-    """Make users and sagas; the ids of the sagas, by state, go into a file as JSON."""
-    for name, permissions in MAY.items():
-        user = User.objects.create_user(
-            name, password=PASSWORD, is_staff=True, is_superuser=name == "root"
-        )
-        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    """Make people and sagas; the ids of the sagas, by state, go into a file as JSON."""
+    make_people()
     sagas = {
         state.__name__: state()
         for state in (
@@ -73,3 +55,12 @@ def evil() -> Saga:
     services.execute(saga.id, actor=f"user:{EVIL}", reason=SCRIPT)
     script = {"reserve_inventory": [lied], "create_sale": [refused], "refund_payment": [refused]}
     return staging.drive(saga, script, requests={"create_sale": {"path": "/", "body": SCRIPT}})
+
+
+def make_people() -> None:
+    """Make the users."""
+    for name, permissions in MAY.items():
+        user = User.objects.create_user(
+            name, password=PASSWORD, is_staff=True, is_superuser=name == "root"
+        )
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.acceptance.service import Service
 from tests.browser.conftest import Visit
-from tests.browser.people import EVIL, SCRIPT
+from tests.browser.known import EVIL, SCRIPT
 from tests.browser.visitor import ADMIN, Visitor
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]

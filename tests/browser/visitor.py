@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response
 
-from tests.browser.people import PASSWORD
+from tests.browser.known import PASSWORD
 
 ADMIN = "/admin/"
 
