@@ -51,7 +51,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "sagas.api.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -216,6 +216,14 @@ UNFOLD = {
     "SITE_HEADER": _("Saga orchestrator"),
     "SITE_SYMBOL": "swap_calls",
     "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("sagas/icon.svg"),
+        }
+    ],
+    "SHOW_LANGUAGES": True,
     "STYLES": [
         lambda request: static("sagas/console.css"),
         lambda request: static("sagas/list.css"),

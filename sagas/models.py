@@ -7,14 +7,30 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
 
+_LABELS = {
+    "pending": _("pending"),
+    "in_progress": _("in progress"),
+    "completed": _("completed"),
+    "failed": _("failed"),
+    "compensated": _("compensated"),
+    "forward": _("forward"),
+    "compensating": _("compensating"),
+    "none": _("none"),
+    "in_doubt": _("in doubt"),
+    "applied": _("applied"),
+}
 
-def _choices(enum: type[SagaStatus | StepStatus | Direction | Effect]) -> list[tuple[str, str]]:
-    return [(item.value, item.value.replace("_", " ")) for item in enum]
+
+def _choices(
+    enum: type[SagaStatus | StepStatus | Direction | Effect],
+) -> list[tuple[str, str | Promise]]:
+    return [(item.value, _LABELS[item.value]) for item in enum]
 
 
 def new_saga_id() -> UUID:

@@ -17,11 +17,20 @@ from sagas.broker import broker
 from sagas.engine.away import cache_away
 from shop import Shop
 
+NO_BROWSER = "browser tests skipped:"
 QUICK = {
     "SAGA_RETRY": {"max_retries": 3, "delay": 0.02, "multiplier": 1, "max_delay": 1},
     "SAGA_CALL_TIMEOUT": 1,
     "SAGA_SWEEP_INTERVAL": 0.1,
 }
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say that there was no browser, also where skipped tests are not listed."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = {r.longrepr[2] for r in skipped if isinstance(r.longrepr, tuple)}
+    for reason in sorted(reason for reason in reasons if NO_BROWSER in reason):
+        terminalreporter.write_line(reason.removeprefix("Skipped: "), yellow=True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,6 @@
-"""What every request passes: a request id, and problem documents for what fails outside DRF."""
+"""What every request passes: a request id, a language, and problem documents for what fails
+outside DRF.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,11 @@ import re
 from collections.abc import Callable
 from uuid import uuid4
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 from structlog.contextvars import bound_contextvars
 
 from sagas.api import problems
@@ -61,3 +66,20 @@ class ProblemMiddleware:
             answer["Retry-After"] = problems.RETRY_AFTER
             return answer
         return None
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """The console in its reader's language; the API, which programs read, always in English."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if problems.in_console(request):
+            super().process_request(request)
+        else:
+            translation.activate(settings.LANGUAGE_CODE)
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if problems.in_console(request):
+            return super().process_response(request, response)
+        return response

@@ -104,26 +104,27 @@ def _api_problem(error: exceptions.APIException) -> Problem:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's 400; a page for people in the console."""
-    if _in_console(request):
+    if in_console(request):
         return defaults.bad_request(request, exception)
     return response(400, "The request could not be understood.")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's 403; a page for people in the console."""
-    if _in_console(request):
+    if in_console(request):
         return defaults.permission_denied(request, exception)
     return response(403, "You may not do this.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's 404; a page for people in the console."""
-    if _in_console(request):
+    if in_console(request):
         return defaults.page_not_found(request, exception)
     return response(404, "There is nothing at this address.")
 
 
-def _in_console(request: HttpRequest) -> bool:
+def in_console(request: HttpRequest) -> bool:
+    """Whether a person's page is asked for, and not the API."""
     return request.path_info.startswith("/admin/")
 
 

@@ -127,11 +127,6 @@ def test_a_suspicious_request_is_a_400(api: Api, monkeypatch: pytest.MonkeyPatch
     api.refused(api.get(SAGAS + "?" + "&".join(f"a{n}=1" for n in range(2000))), 400)
 
 
-def test_messages_follow_the_clients_language(api: Api) -> None:
-    problem = api.refused(api.create({}, Accept_Language="fr"))
-    assert problem["errors"]["type"] == ["Ce champ est obligatoire."]
-
-
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("order-7/a", True), ("", False), ("a b", False), ("x" * 129, False), ("<script>", False)],
