@@ -27,19 +27,26 @@ def prepare(executor: SagaExecutor, call: StepCall) -> Json:
 
     Raises what the step's method raises, or the like of it without the saga's secrets.
     """
-    with _hiding(executor, call).cleansing():
-        participant = participants().get(executor.step(call.step).participant)
-        return executor.build(call).to(participant.name)
+    with hiding_of(executor, call).cleansing():
+        return build(executor, call)
 
 
-def _hiding(executor: SagaExecutor, call: StepCall, *more: Json) -> Redactor:
-    return redactor_of(executor).knowing(call.data, *call.outputs.values(), *more)
+def build(executor: SagaExecutor, call: StepCall) -> Json:
+    """The request of the step's method. Raises what that raises, secrets and all."""
+    participant = participants().get(executor.step(call.step).participant)
+    return executor.build(call).to(participant.name)
+
+
+def hiding_of(executor: SagaExecutor, call: StepCall, *more: Json) -> Redactor:
+    """What hides the secrets that the call may tell."""
+    hide = redactor_of(executor)
+    return hide if hide.idle else hide.knowing(call.data, *call.outputs.values(), *more)
 
 
 def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:
     """The outcome of one attempt; whatever goes wrong is part of it."""
     call, sent = attempt.call, attempt.request
-    hide = _hiding(executor, call, sent)
+    hide = hiding_of(executor, call, sent)
     try:
         step = executor.step(call.step)
         request = Request(sent["method"], sent["path"], sent["body"])

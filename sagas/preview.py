@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from executors.base import SagaExecutor
-from executors.perform import key_of, prepare
+from executors.perform import build, hiding_of, key_of
 from executors.sample import NoSample, sample
 from sagas.domain import triggers as tr
 from sagas.domain.foresight import Ahead, foresee
@@ -125,7 +125,8 @@ def _built(
     unknown = [name for name in before if name not in call.outputs]
     outputs = _Watched(executor, call.outputs, unknown)
     try:
-        request = prepare(executor, replace(call, outputs=outputs))
+        with hiding_of(executor, call).cleansing():
+            request = build(executor, replace(call, outputs=outputs))
     except NoSample as error:
         return None, str(error), False
     except (Exception, SystemExit) as error:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from executors.base import Request, SagaView
+from executors.purchase import PurchaseSagaExecutor
 from sagas import services
 from sagas.domain import triggers as tr
+from sagas.engine import store
 from sagas.models import Saga, SagaEvent
-from sagas.preview import Plan
+from sagas.preview import Plan, plan
 from tests.admin import staging
 
 pytestmark = pytest.mark.django_db
@@ -209,3 +212,16 @@ def test_an_edit_of_data_that_others_edited_meanwhile_is_refused() -> None:
 
 def test_nothing_is_mendable_without_the_code() -> None:
     assert services.mendable(staging.parked()) == services.Mendable()
+
+
+def test_a_preview_tells_no_secret_of_the_sagas_own_code() -> None:
+    class Shy(PurchaseSagaExecutor):
+        secrets = ("payment_method",)
+
+        def process_payment(self, saga: SagaView) -> Request:
+            raise ValueError(f"no such card: {saga.data['payment_method']}")
+
+    saga = staging.compensated()
+    planned = plan(Shy(), store.load(saga.id), tr.Retry())
+    assert planned.calls[2].error == "ValueError: no such card: •••"
+    assert [call.exact for call in planned.calls] == [True, True, True, False, False]

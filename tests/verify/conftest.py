@@ -27,6 +27,7 @@ def histories(
         for name, make in made.REAL.items():
             read[name] = made.read(make(shop), shop)
         read["held"] = made.held()
+        read["anew"] = made.anew()
         read["overdue"] = made.read(made.overdue(shop), shop)
         Saga.objects.all().delete()
     begin_anew()

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sagas import selectors, services
+from sagas.domain import triggers as tr
+from sagas.domain.definition import StepDefinition
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import ENDED
 from sagas.verify import load
@@ -122,9 +124,81 @@ def cancelled(shop: Shop) -> UUID:
     return saga_id
 
 
+def by_hand(shop: Shop) -> UUID:
+    """The reservation cannot be released, and a person sees to that."""
+    saga_id = failed(shop)
+    skip = services.skipping(services.get_saga(saga_id), "reserve_inventory")
+    services.perform(saga_id, skip, tr.Retry(), actor="user:anna", reason="put back by hand")
+    drive(saga_id)
+    return saga_id
+
+
+def edited(shop: Shop) -> UUID:
+    """The payment is refused; with other data a second run completes."""
+    fault(shop, "payment", step="process_payment", fault="decline", times=1)
+    saga_id = completed(shop)
+    saga = services.get_saga(saga_id)
+    edit = services.editing(saga, saga.data | {"payment_method": "cash"})
+    services.perform(saga_id, edit, tr.Retry(), actor="user:anna", reason="they paid in cash")
+    drive(saga_id)
+    return saga_id
+
+
+def found_out(shop: Shop) -> UUID:
+    """The payment's answer is lost, and a person finds out that it was taken."""
+    fault(shop, "payment", step="process_payment", fault="reset_after", times=1)
+    saga_id = create()
+    services.drive(saga_id)
+    saga = services.get_saga(saga_id)
+    assert saga.in_doubt
+    resolve = services.resolution(
+        saga,
+        "process_payment",
+        applied=True,
+        evidence="the ledger",
+        output={"payment_id": "p-1"},
+    )
+    services.perform(saga_id, resolve, actor="user:anna", reason="it was taken")
+    drive(saga_id)
+    return saga_id
+
+
 REAL: dict[str, Callable[[Shop], UUID]] = {
-    made.__name__: made for made in (completed, compensated, failed, retried, second_run, cancelled)
+    made.__name__: made
+    for made in (
+        completed,
+        compensated,
+        failed,
+        retried,
+        second_run,
+        cancelled,
+        by_hand,
+        edited,
+        found_out,
+    )
 }
+
+
+def anew() -> Made:
+    """A saga of the stage, refused past its pivot, which goes on with other data."""
+    stage = Stage()
+    steps = (
+        *(replace(step, pivot=step.name == "pay") for step in stage.definition.steps),
+        StepDefinition(name="send"),
+    )
+    stage.definition = replace(stage.definition, steps=steps)
+    stage.script = {"send": [Outcome(verdict=Verdict.REFUSED, error="no such place")]}
+    saga_id = stage.create()
+    engine = stage.engine()
+    engine.drive(saga_id)
+    edit = tr.EditData(data={"amount": "1.00", "place": "home"}, before={"amount": "1.00"})
+    engine.command(saga_id, edit, tr.Retry(), actor="user:anna", reason="they moved")
+    engine.drive(saga_id)
+    assert [attempt.call.revision for attempt in stage.attempts] == [0, 0, 0, 0, 1]
+    made = read(saga_id)
+    assert made.history.status == "completed"
+    assert made.history.data == edit.data
+    return Made(replace(made.history, definition=stage.definition), made.entries)
 
 
 def held() -> Made:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 Tamper = Callable[[Made], Made]
 
 
-@pytest.mark.parametrize("name", [*REAL, "held"])
+@pytest.mark.parametrize("name", [*REAL, "held", "anew"])
 def test_what_the_engine_did_is_found_good(histories: dict[str, Made], name: str) -> None:
     assert list(violations(histories[name].case())) == []
 
@@ -268,6 +268,12 @@ TAMPERED: list[tuple[int, str, Tamper]] = [
     # 10
     (10, "completed", row(status=SagaStatus.FAILED)),
     (10, "completed", row(crashes=2)),
+    (10, "edited", history(data={"amount": "1.00"})),
+    (10, "edited", event("data_edited", data={"data": {"amount": "1.00"}})),
+    (10, "by_hand", step_row("reserve_inventory", effect=Effect.APPLIED)),
+    (10, "found_out", event("doubt_resolved", data={"applied": False})),
+    (10, "by_hand", without("step_skipped", numbered=True)),
+    (2, "by_hand", event("step_skipped", data={"step": "process_payment"})),
     (10, "completed", step_row("process_payment", effect=Effect.IN_DOUBT)),
     (10, "completed", step_row("create_sale", output={"sale_id": "another"})),
     (10, "completed", row(steps=(StepState(name="other"),))),
