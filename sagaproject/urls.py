@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", include("sagas.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", include("sagas.admin.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,4 +1,4 @@
-"""The orchestrator's three tables. Only `sagas.engine` writes them."""
+"""The orchestrator's tables. Only `sagas.engine` writes the sagas; `sagas.tally` counts them."""
 
 from __future__ import annotations
 
@@ -71,6 +71,10 @@ class Saga(models.Model):
             models.Index(fields=["status", "-id"], name="saga_status"),
             models.Index(fields=["type", "-id"], name="saga_type"),
             models.Index(fields=["created_at"], name="saga_created"),
+            models.Index(
+                fields=["ended_at"], name="saga_ended", condition=Q(ended_at__isnull=False)
+            ),
+            models.Index(fields=["id"], name="saga_in_doubt", condition=Q(in_doubt=True)),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -145,3 +149,22 @@ class SagaEvent(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Refuse to change history. Raises TypeError."""
         raise TypeError("events are written by the engine alone")
+
+
+class Tally(models.Model):
+    """How many sagas of a type reached a status within a stretch of time that is over."""
+
+    start = models.PositiveBigIntegerField()
+    """When the stretch begins: seconds since 1970, UTC."""
+
+    type = models.CharField(max_length=100)
+    status = models.CharField(max_length=16)
+    number = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["start", "type", "status"], name="tally_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.type} {self.status} at {self.start}"

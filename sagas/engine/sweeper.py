@@ -21,7 +21,8 @@ class Sweeper:
     """A thread that asks the database every `interval` seconds for due sagas.
 
     Each is sent as a message; when the broker is away it is driven here instead, so that
-    sagas go on without it. Before, `bury` makes due what workers had that are gone.
+    sagas go on without it. Before, `bury` makes due what workers had that are gone; afterwards
+    `tally` counts what has ended.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Sweeper:
         drive: Callable[[UUID], None],
         backlog: Callable[[], int],
         bury: Callable[[], None] = lambda: None,
+        tally: Callable[[], None] = lambda: None,
         interval: float,
         batch: int = 200,
         fallback_threads: int = 4,
@@ -39,6 +41,7 @@ class Sweeper:
         self._drive = drive
         self._backlog = backlog
         self._bury = bury
+        self._tally = tally
         self._interval = interval
         self._batch = batch
         self._pool = ThreadPoolExecutor(fallback_threads, thread_name_prefix="saga-fallback")
@@ -105,6 +108,7 @@ class Sweeper:
                 close_old_connections()
                 self._bury()
                 self.sweep()
+                self._tally()
             except Exception as error:
                 logger.warning("sweep failed: %s", error)
                 connections.close_all()
