@@ -22,7 +22,7 @@ CAP = 10_000
 SAMPLE = 500
 """Sagas, the last that ended, from which times are taken."""
 
-_LEASES = 200
+_LEASES = 1000
 """Leases that are looked at: more than the threads of most fleets."""
 
 _ACTIVE = """

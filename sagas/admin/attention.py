@@ -18,7 +18,7 @@ from sagas.admin import links
 from sagas.admin.parts import ago
 from sagas.admin.words import IN_DOUBT, STATUSES, Look
 from sagas.domain.state import SagaStatus
-from sagas.figures import Group
+from sagas.figures import Group, Resting
 from sagas.models import Saga
 
 OLDEST = 5
@@ -98,15 +98,39 @@ _KINDS = (
 )
 
 
-def lines(groups: Iterable[Group], now: datetime) -> list[Line]:
+def lines(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -> list[Line]:
     """The oldest first; what has stood still for the longest is at the top."""
-    failed, doubtful = figures.oldest_failed(OLDEST), figures.oldest_in_doubt(OLDEST)
-    found = [_line(FAILED, saga, saga.reason, saga.ended_at, now) for saga in failed]
-    found += [
-        _line(IN_DOUBT, saga, saga.waiting or saga.reason, saga.started_at, now)
-        for saga in doubtful
+    groups = list(groups)
+    failed = [
+        _line(FAILED, saga, saga.reason, saga.ended_at, now)
+        for saga in figures.oldest_failed(OLDEST)
     ]
-    return sorted([*found, *_standing_still(list(groups), now)], key=lambda line: line.since)
+    doubtful = [
+        _line(IN_DOUBT, saga, _doubt(saga), saga.started_at, now)
+        for saga in figures.oldest_in_doubt(OLDEST)
+    ]
+    of_failed = sum(rest.number for rest in resting if rest.status == SagaStatus.FAILED.value)
+    of_doubtful = sum(group.number for group in groups if group.in_doubt)
+    found = [
+        *_and_more(failed, of_failed, links.status(SagaStatus.FAILED.value)),
+        *_and_more(doubtful, of_doubtful, {**links.IN_PROGRESS, **links.IN_DOUBT}),
+        *_standing_still(groups, now),
+    ]
+    return sorted(found, key=lambda line: line.since)
+
+
+def _and_more(found: list[Line], number: int, filters: dict[str, str]) -> list[Line]:
+    """The lines, the last of which says how many there are besides."""
+    if number <= len(found) or not found:
+        return found
+    more = replace(found[-1], more=number - len(found), more_url=links.sagas(filters))
+    return [*found[:-1], more]
+
+
+def _doubt(saga: Saga) -> str:
+    if saga.waiting or saga.reason:
+        return saga.waiting or saga.reason
+    return _("%(step)s may or may not have taken effect") % {"step": saga.current_step}
 
 
 def _standing_still(groups: list[Group], now: datetime) -> list[Line]:

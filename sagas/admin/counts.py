@@ -27,7 +27,7 @@ ALL = ""
 """In the place of a type: all of them."""
 
 Counted = Mapping[str, Counter[str]]
-"""Numbers by column and type; `ALL` is the sum."""
+"""Numbers by kind and type; `ALL` is the sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The numbers of one type, or of all."""
+    """The numbers of one status, in the order of the types."""
 
-    name: str
+    look: Look
     cells: list[Cell]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A table of numbers, the row of all types first."""
+    """A table of numbers."""
 
-    heads: list[Look]
+    types: list[str]
     rows: list[Row]
 
 
 def active(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -> Table:
     """The sagas that have not come to their end, and those that failed."""
-    columns = {
+    kinds = {
         _PENDING: (STATUSES[_PENDING], links.status(_PENDING)),
         _IN_PROGRESS: (STATUSES[_IN_PROGRESS], links.IN_PROGRESS),
         "retrying": (RETRYING, links.retrying(now)),
@@ -64,7 +64,7 @@ def active(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -
         "in_doubt": (IN_DOUBT, links.IN_DOUBT),
         _FAILED: (STATUSES[_FAILED], links.status(_FAILED)),
     }
-    counted: dict[str, Counter[str]] = {name: Counter() for name in columns}
+    counted: dict[str, Counter[str]] = {name: Counter() for name in kinds}
     for group in groups:
         _add(counted[_IN_PROGRESS], group.type, group.number)
         if group.retrying:
@@ -82,17 +82,14 @@ def active(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -
         full |= {"retrying", "compensating", "in_doubt"}
     if _FAILED in full:
         full |= {"in_doubt"}
-    rows = [
-        Row(
-            name,
-            [
-                Cell(_text(counted[column][name], column in full), _list(parameters, name))
-                for column, (_look, parameters) in columns.items()
-            ],
-        )
-        for name in _types(counted)
-    ]
-    return Table(heads=[look for look, _parameters in columns.values()], rows=rows)
+    types = _types(counted)
+    return Table(
+        types,
+        [
+            Row(look, _cells(counted[name], types, parameters, full=name in full))
+            for name, (look, parameters) in kinds.items()
+        ],
+    )
 
 
 def finished(ended: Ended) -> Table:
@@ -102,17 +99,14 @@ def finished(ended: Ended) -> Table:
         if status in counted:
             _add(counted[status], saga_type, number)
     since = datetime.fromtimestamp(ended.start, UTC)
-    rows = [
-        Row(
-            name,
-            [
-                Cell(f"{numbers[name]:,}", _list(links.ended(status, since), name))
-                for status, numbers in counted.items()
-            ],
-        )
-        for name in _types(counted)
-    ]
-    return Table(heads=[STATUSES[status.value] for status in STACK], rows=rows)
+    types = _types(counted)
+    return Table(
+        types,
+        [
+            Row(STATUSES[status], _cells(numbers, types, links.ended(status, since)))
+            for status, numbers in counted.items()
+        ],
+    )
 
 
 def _add(numbers: Counter[str], saga_type: str, number: int) -> None:
@@ -126,9 +120,14 @@ def _types(counted: Counted) -> list[str]:
     return [ALL, *sorted(there | set(registry.types()))]
 
 
-def _text(number: int, full: bool) -> str:
-    return f"{min(number, CAP):,}+" if full and number else f"{number:,}"
-
-
-def _list(parameters: dict[str, str], saga_type: str) -> str:
-    return links.sagas(parameters, saga_type=saga_type)
+def _cells(
+    numbers: Counter[str], types: list[str], parameters: dict[str, str], *, full: bool = False
+) -> list[Cell]:
+    """`full`: the numbers are at least those, as counting stopped."""
+    return [
+        Cell(
+            f"{min(numbers[name], CAP):,}+" if full and numbers[name] else f"{numbers[name]:,}",
+            links.sagas(parameters, saga_type=name),
+        )
+        for name in types
+    ]

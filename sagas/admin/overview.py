@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -110,12 +110,12 @@ def _parts(name: str) -> dict[str, Any]:
     seen = part(_active)
     return {
         "window": window,
-        "active": part(lambda: counts.active(_active().groups, _active().resting, _active().now)),
+        "active": part(lambda: counts.active(*_active())),
         "finished": part(lambda: counts.finished(_ended(name))),
         "chart": part(lambda: chart(_ended(name))),
         "legend": [(status.value, STATUSES[status.value]) for status in STACK],
         "bar": {"width": STEP - GAP, "height": HEIGHT},
-        "lines": part(lambda: attention.lines(_active().groups, _active().now)),
+        "lines": part(lambda: attention.lines(*_active())),
         "breakers": part(lambda: breakers(attention.waiting_for(_active().groups))),
         "workers": part(lambda: workers(_active().now)),
         "overdue": sum(group.number for group in seen.value.groups if group.overdue)
@@ -126,20 +126,19 @@ def _parts(name: str) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Active:
+class _Active(NamedTuple):
     """The sagas that have not ended well, at a moment of the database's clock."""
 
-    now: datetime
     groups: list[Group]
     resting: list[figures.Resting]
+    now: datetime
 
 
 def _active() -> _Active:
     def make() -> _Active:
         now = database_now()
         overdue = timedelta(seconds=2 * settings.SAGA_SWEEP_INTERVAL)
-        return _Active(now, figures.in_progress(now, overdue), figures.resting())
+        return _Active(figures.in_progress(now, overdue), figures.resting(), now)
 
     return remembered("active", _FRESH, make)
 

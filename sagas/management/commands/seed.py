@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from sagas import seeding, services
+from sagas import seeding, services, tally
 from sagas.management import processes
 
 
@@ -46,6 +46,7 @@ class Command(BaseCommand):
         made = seeding.make_history(number, seed=seed, told=self._tell)
         if not made.counts:
             raise CommandError("SAGA_EXECUTORS names neither purchases nor returns: none was made")
+        tally.catch_up()
         for (saga_type, name), count in sorted(made.counts.items()):
             self.stdout.write(f"{count:>9}  {saga_type:<14} {name.replace('_', ' ')}")
         since, until = (f"{at:%Y-%m-%d %H:%M}" for at in (made.since, made.until))
