@@ -38,6 +38,7 @@ _LEASED = f"""
 SELECT id, type, owner FROM ({_ACTIVE}) AS active
 WHERE owner <> '' AND due_at <= %s ORDER BY due_at LIMIT {_LEASES}
 """
+_DOUBTFUL = f"SELECT id FROM ({_ACTIVE}) AS active WHERE in_doubt ORDER BY id LIMIT %s"
 _RESTING = """
 SELECT status, type, in_doubt, count(*) FROM (
     SELECT * FROM (
@@ -155,9 +156,10 @@ def oldest_failed(limit: int) -> list[Saga]:
 
 
 def oldest_in_doubt(limit: int) -> list[Saga]:
-    """The sagas in doubt that were created first, failed ones left out."""
-    doubtful = Saga.objects.filter(in_doubt=True).exclude(status=SagaStatus.FAILED.value)
-    return list(doubtful.order_by("id")[:limit])
+    """Of the sagas in progress that are in doubt, those that were created first."""
+    ids = [UUID(str(saga_id)) for (saga_id,) in _rows(_DOUBTFUL, [CAP + 1, limit])]
+    found = sagas(ids)
+    return [found[saga_id] for saga_id in ids if saga_id in found]
 
 
 def sagas(ids: Iterable[UUID]) -> dict[UUID, Saga]:

@@ -74,7 +74,6 @@ class Saga(models.Model):
             models.Index(
                 fields=["ended_at"], name="saga_ended", condition=Q(ended_at__isnull=False)
             ),
-            models.Index(fields=["id"], name="saga_in_doubt", condition=Q(in_doubt=True)),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -162,6 +161,7 @@ class Tally(models.Model):
     number = models.PositiveIntegerField()
 
     class Meta:
+        default_permissions = ()  # nobody edits them
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["start", "type", "status"], name="tally_once"),
         ]

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.cache import get_conditional_response
 from django.utils.functional import Promise
 from django.utils.translation import get_language
@@ -95,7 +95,7 @@ def _window(request: HttpRequest) -> str:
 
 def _fragment(request: HttpRequest) -> str:
     name, may_reset = _window(request), may(request.user, "reset_breaker")
-    key = ("fragment", name, get_language(), may_reset)
+    key = ("fragment", name, get_language(), get_script_prefix(), may_reset)
 
     def render() -> str:
         context = {**_parts(name), "may_reset": may_reset}

@@ -35,7 +35,7 @@ FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {_LOCKS} ORDER BY app
 """
 
 _LONGEST_NAME = 63
-"""Bytes that PostgreSQL keeps of the name of a connection."""
+"""Bytes, of ASCII, that PostgreSQL keeps of the name of a connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +109,8 @@ class Presence:
         if self._connection is None:
             parameters = connection.get_connection_params()
             # For those who look. The end, as that is what tells two processes of a host apart.
-            name = self._owner.encode()[-_LONGEST_NAME:].decode(errors="ignore")
-            parameters["application_name"] = name
+            name = self._owner.encode("ascii", "replace")[-_LONGEST_NAME:]
+            parameters["application_name"] = name.decode()
             self._connection = connection.get_new_connection(parameters)
             self._connection.autocommit = True
         held = {key for (key,) in self._connection.execute(_HELD, [_CLASS]).fetchall()}
