@@ -95,14 +95,14 @@ def with_value(sagas: QuerySet[Saga], value: Value) -> QuerySet[Saga]:
     if connection.vendor != "postgresql":
         return sagas.filter(pk__in=_read(value))
     ids = _indexed(value)
-    return sagas.filter(pk__in=ids) if len(ids) <= FEW else _one_by_one(sagas, value)
+    return _one_by_one(sagas, value) if ids is None else sagas.filter(pk__in=ids)
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
 
 
-def _indexed(value: Value) -> set[UUID]:
-    """More than `FEW` ids stand for too many."""
+def _indexed(value: Value) -> set[UUID] | None:
+    """The sagas that have it, by the indexes; None if more than `FEW` rows do."""
     data, given = _conditions(value, "data", "@?"), _conditions(value, "output", "@?")
     queries = (
         ("SELECT id FROM sagas_saga WHERE status IN ('completed', 'compensated', 'failed')", data),
@@ -113,7 +113,10 @@ def _indexed(value: Value) -> set[UUID]:
     with connection.cursor() as cursor:
         for sql, (where, params) in queries:
             cursor.execute(f"{sql} AND {where} LIMIT {FEW + 1}", params)
-            found.update(pk for (pk,) in cursor.fetchall())
+            rows = cursor.fetchall()
+            if len(rows) > FEW:
+                return None
+            found.update(pk for (pk,) in rows)
     return found
 
 

@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from executors.registry import registry
 from sagas.models import Saga
 
-HELD = "the circuit breaker of "
-PARKED = ("no code here knows ", "the code's steps of ")
-"""What `waiting` begins with in sagas that wait for a breaker, or for code that knows them."""
+_PARKED = Q(waiting__startswith="no code here knows ") | Q(
+    waiting__startswith="the code's steps of "
+)
+"""Why nobody can drive a saga, in the engine's words; all else is why its call was held back."""
 
 _NEAR = timedelta(minutes=5)
 _OVERDUE = timedelta(seconds=10)
@@ -55,13 +56,8 @@ QUESTIONS: Mapping[str, tuple[Any, Callable[[datetime], Q]]] = {
         _("waits for a retry"),
         lambda now: _RUNNING & Q(owner="", waiting="", due_at__gt=now),
     ),
-    "held": (_("waits for a breaker"), lambda now: _WAITING & Q(waiting__startswith=HELD)),
-    "parked": (
-        _("waits for its code"),
-        lambda now: (
-            _WAITING & (Q(waiting__startswith=PARKED[0]) | Q(waiting__startswith=PARKED[1]))
-        ),
-    ),
+    "held": (_("waits for a breaker"), lambda now: _WAITING & ~_PARKED),
+    "parked": (_("waits for its code"), lambda now: _WAITING & _PARKED),
     "compensating": (_("compensating"), lambda now: _RUNNING & Q(direction="compensating")),
     "overdue": (_("due, and no worker came"), lambda now: Q(due_at__lte=now - _OVERDUE)),
     "late": (_("past its deadline"), lambda now: _RUNNING & Q(deadline__lte=now)),
