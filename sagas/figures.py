@@ -150,9 +150,9 @@ def leases(until: datetime) -> list[Lease]:
 
 
 def oldest_failed(limit: int) -> list[Saga]:
-    """The failed sagas that were created first."""
+    """The failed sagas that have been so for the longest."""
     failed = Saga.objects.filter(status=SagaStatus.FAILED.value)
-    return list(failed.order_by("id")[:limit])
+    return list(failed.order_by("ended_at")[:limit])
 
 
 def oldest_in_doubt(limit: int) -> list[Saga]:

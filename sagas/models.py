@@ -71,9 +71,14 @@ class Saga(models.Model):
             models.Index(fields=["status", "-id"], name="saga_status"),
             models.Index(fields=["type", "-id"], name="saga_type"),
             models.Index(fields=["created_at"], name="saga_created"),
+            # For the console's questions. Rows of sagas that run as they should are in none of
+            # these before they end, so that their many updates cost no more for it.
             models.Index(
                 fields=["ended_at"], name="saga_ended", condition=Q(ended_at__isnull=False)
             ),
+            models.Index(fields=["ended_at"], name="saga_failed", condition=Q(status="failed")),
+            models.Index(fields=["id"], name="saga_in_doubt", condition=Q(in_doubt=True)),
+            models.Index(fields=["id"], name="saga_waiting", condition=~Q(waiting="")),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

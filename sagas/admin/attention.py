@@ -57,7 +57,7 @@ class _Kind:
 
     since: Callable[[Saga], datetime | None]
     why: Callable[[Saga], Promise | str]
-    filters: Callable[[Group, datetime], dict[str, str]]
+    filters: Callable[[Group], dict[str, str]]
 
 
 _KINDS = (
@@ -67,7 +67,7 @@ _KINDS = (
         key=lambda group: None,
         since=lambda saga: saga.due_at,
         why=lambda saga: _("no worker has taken it"),
-        filters=lambda group, now: links.due_before(now),
+        filters=lambda group: links.question("overdue"),
     ),
     _Kind(
         look=LATE,
@@ -75,7 +75,7 @@ _KINDS = (
         key=lambda group: None,
         since=lambda saga: saga.deadline,
         why=lambda saga: saga.waiting or saga.reason or _("it should have finished"),
-        filters=lambda group, now: links.past_deadline(now),
+        filters=lambda group: links.question("late"),
     ),
     _Kind(
         look=UNKNOWN,
@@ -83,7 +83,7 @@ _KINDS = (
         key=lambda group: (group.type, group.version),
         since=lambda saga: saga.started_at,
         why=lambda saga: saga.waiting or _("this version's code is not here"),
-        filters=lambda group, now: links.of_version(group),
+        filters=lambda group: links.question("parked"),
     ),
     _Kind(
         look=HELD,
@@ -93,7 +93,7 @@ _KINDS = (
         key=lambda group: group.waiting,
         since=lambda saga: saga.started_at,
         why=lambda saga: saga.waiting,
-        filters=lambda group, now: links.waiting(group.waiting),
+        filters=lambda group: links.waiting(group.waiting),
     ),
 )
 
@@ -113,7 +113,7 @@ def lines(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) ->
     of_doubtful = sum(group.number for group in groups if group.in_doubt)
     found = [
         *_and_more(failed, of_failed, links.status(SagaStatus.FAILED.value)),
-        *_and_more(doubtful, of_doubtful, {**links.IN_PROGRESS, **links.IN_DOUBT}),
+        *_and_more(doubtful, of_doubtful, {**links.IN_PROGRESS, **links.question("in_doubt")}),
         *_standing_still(groups, now),
     ]
     return sorted(found, key=lambda line: line.since)
@@ -148,7 +148,7 @@ def _standing_still(groups: list[Group], now: datetime) -> list[Line]:
             continue
         line = _line(kind.look, saga, str(kind.why(saga)), kind.since(saga), now)
         more = sum(each.number for each in some) - 1
-        url = links.sagas(kind.filters(group, now), saga_type=_one_type(some))
+        url = links.sagas(kind.filters(group), saga_type=_one_type(some))
         found.append(replace(line, more=more, more_url=url))
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from django.utils.translation import gettext_lazy as _
 
@@ -54,14 +53,14 @@ class Table:
     rows: list[Row]
 
 
-def active(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -> Table:
+def active(groups: Iterable[Group], resting: Iterable[Resting]) -> Table:
     """The sagas that have not come to their end, and those that failed."""
     kinds = {
         _PENDING: (STATUSES[_PENDING], links.status(_PENDING)),
         _IN_PROGRESS: (STATUSES[_IN_PROGRESS], links.IN_PROGRESS),
-        "retrying": (RETRYING, links.retrying(now)),
-        "compensating": (COMPENSATING, links.COMPENSATING),
-        "in_doubt": (IN_DOUBT, links.IN_DOUBT),
+        "retrying": (RETRYING, links.question("retrying")),
+        "compensating": (COMPENSATING, links.question("compensating")),
+        "in_doubt": (IN_DOUBT, links.question("in_doubt")),
         _FAILED: (STATUSES[_FAILED], links.status(_FAILED)),
     }
     counted: dict[str, Counter[str]] = {name: Counter() for name in kinds}
@@ -92,18 +91,17 @@ def active(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -
     )
 
 
-def finished(ended: Ended) -> Table:
+def finished(ended: Ended, window: str) -> Table:
     """The sagas that ended within the time."""
     counted: dict[str, Counter[str]] = {status.value: Counter() for status in STACK}
     for (_slot, saga_type, status), number in ended.counts.items():
         if status in counted:
             _add(counted[status], saga_type, number)
-    since = datetime.fromtimestamp(ended.start, UTC)
     types = _types(counted)
     return Table(
         types,
         [
-            Row(STATUSES[status], _cells(numbers, types, links.ended(status, since)))
+            Row(STATUSES[status], _cells(numbers, types, links.ended(status, window)))
             for status, numbers in counted.items()
         ],
     )

@@ -110,8 +110,8 @@ def _parts(name: str) -> dict[str, Any]:
     seen = part(_active)
     return {
         "window": window,
-        "active": part(lambda: counts.active(*_active())),
-        "finished": part(lambda: counts.finished(_ended(name))),
+        "active": part(lambda: counts.active(_active().groups, _active().resting)),
+        "finished": part(lambda: counts.finished(_ended(name), name)),
         "chart": part(lambda: chart(_ended(name))),
         "legend": [(status.value, STATUSES[status.value]) for status in STACK],
         "bar": {"width": STEP - GAP, "height": HEIGHT},

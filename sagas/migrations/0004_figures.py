@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sagas", "0003_saga_ended"),
+        ("sagas", "0003_console_list"),
     ]
 
     operations = [
