@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db.models import Sum
+from dramatiq import Worker
 
 from sagas import selectors, tally
 from sagas.models import Saga, Tally
@@ -98,3 +99,17 @@ def test_a_sweeper_that_has_counted_all_rests(monkeypatch: pytest.MonkeyPatch) -
     time.sleep(0.35)
     tallying.go_on()
     assert tallied() == 1
+
+
+@pytest.fixture
+def restless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "_REST", 0.05)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_counts(restless: None, worker: Worker) -> None:
+    end(20)
+    until = time.monotonic() + 10
+    while not tallied():
+        assert time.monotonic() < until
+        time.sleep(0.05)

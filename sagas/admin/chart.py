@@ -60,14 +60,16 @@ class Chart:
 
     slots: list[Slot]
     width: int
-    most: int
+    most: str
     """What the height of the first chart stands for."""
 
     times: list[str]
     """Below the axis, from its start to its end."""
 
-    total: int
+    total: str
     rate: str
+    """Empty if nothing ended."""
+
     since: datetime
     behind: bool
 
@@ -86,9 +88,9 @@ def chart(ended: Ended) -> Chart:
     return Chart(
         slots=slots,
         width=ended.slots * STEP,
-        most=most,
+        most=f"{most:,}",
         times=[_time(ended, mark) for mark in marks],
-        total=total,
+        total=f"{total:,}",
         rate=_percent(total - completed, total),
         since=datetime.fromtimestamp(ended.start, UTC),
         behind=ended.behind,

@@ -119,6 +119,14 @@ def test_who_may_not_reset_it_does_not(viewer: Client, login) -> None:
     assert phase() is Phase.OPEN
 
 
+def test_what_is_remembered_for_one_shows_no_other_what_he_may_not(
+    operator: Client, viewer: Client
+) -> None:
+    fail()
+    for client, may_reset in ((operator, True), (viewer, False), (operator, True)):
+        assert (RESET in client.get("/admin/").content.decode()) is may_reset
+
+
 def test_a_reset_needs_its_token(operator: Client) -> None:
     fail()
     strict = Client(enforce_csrf_checks=True)
