@@ -17,7 +17,7 @@ from executors import redis_breaker
 from executors.breaker import LocalBreaker, Phase, Unshared
 from executors.participants import Participant
 from executors.redis_breaker import RedisBreaker
-from tests.executors.test_breaker import LIMITS, SENT, needs_redis
+from tests.executors.test_breaker import LIMITS, SENT, culprit, needs_redis
 from tests.servers import Redis, start_redis
 
 
@@ -133,8 +133,12 @@ def test_a_reset_leaves_nothing_behind(own_redis, shared):
 
 @needs_redis
 def test_one_that_an_earlier_version_opened_is_shown(shared):
-    """Its workers set only when it ends."""
+    """Its workers set only when it ends; who opened it before is not who did now."""
     client = get_redis_connection("default")
+    for _ in range(5):
+        shared.failed(shared.enter(), culprit())
+    time.sleep(LIMITS.recovery)
+    shared.succeeded(shared.enter())
     client.set("saga-breaker:{partner}:open", client.time()[0] * 1000 + 60_000)
     standing = shared.look()
     assert (standing.phase, standing.since, standing.by) == (Phase.OPEN, None, None)
