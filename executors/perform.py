@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from executors.answers import outcome_of
 from executors.base import Request, SagaExecutor, Step
-from executors.breaker import Permit
+from executors.breaker import Culprit, Permit, held_by
 from executors.participants import Participant, participants
 from executors.secrets import Redactor, redactor_of
 from executors.transport import NoAnswer, NotReached
@@ -63,12 +63,12 @@ def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:
         return Outcome(verdict=Verdict.NOT_SENT, error=why)
     permit = participant.breaker.enter()
     if permit.wait is not None:
-        why = f"the circuit breaker of {participant.name!r} is open"
+        why = held_by(participant.name)
         return Outcome(verdict=Verdict.NOT_SENT, error=why, retry_after=permit.wait)
     timeout = executor.definition.step(step.name).timeout.total_seconds()
     deadline = min(time.monotonic() + timeout, attempt.expires)
     outcome = _send(step, call, request, participant, deadline, hide)
-    _report(participant, permit, outcome)
+    _report(participant, permit, attempt, outcome)
     return outcome
 
 
@@ -117,10 +117,18 @@ def key_of(call: StepCall, kind: CallKind) -> str:
     return idempotency_key(call.saga_id, call.run, call.step, kind, call.revision)
 
 
-def _report(participant: Participant, permit: Permit, outcome: Outcome) -> None:
+def _report(participant: Participant, permit: Permit, attempt: Attempt, outcome: Outcome) -> None:
     """A participant that answers, if only to refuse, is well."""
     busy = outcome.answer is not None and outcome.answer["status"] == 429
     if outcome.verdict in (Verdict.SUCCEEDED, Verdict.REFUSED) or busy:
         participant.breaker.succeeded(permit)
     else:
-        participant.breaker.failed(permit)
+        call = attempt.call
+        by = Culprit(
+            saga_id=str(call.saga_id),
+            saga_type=call.saga_type,
+            step=call.step,
+            error=outcome.error,
+            worker=attempt.worker,
+        )
+        participant.breaker.failed(permit, by)

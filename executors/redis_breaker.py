@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from redis.exceptions import NoScriptError, RedisError
 
-from executors.breaker import PROBE_LOOK, Limits, LocalBreaker, Permit
+from executors.breaker import (
+    PROBE_LOOK,
+    Culprit,
+    Limits,
+    LocalBreaker,
+    Permit,
+    Phase,
+    Standing,
+    Unshared,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +47,8 @@ class _Script:
 
 
 # Times are Redis's own, so that the clocks of the workers do not matter. The state of one
-# breaker is `open_until` (ms) under one key, its failures a sorted set, its probe a token.
+# breaker is `open_until` (ms) under one key, its failures a sorted set, its probe a token. Since
+# when it is open, and by whom, is beside them: workers of before know nothing of it.
 _ENTER = _Script("""
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -50,7 +62,9 @@ return math.min(left, math.max(age, tonumber(ARGV[3])))
 """)
 
 _SUCCEEDED = _Script("""
-if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('DEL', KEYS[1], KEYS[3]) end
+if redis.call('GET', KEYS[3]) == ARGV[1] then
+  redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
+end
 return 0
 """)
 
@@ -62,6 +76,8 @@ if probe ~= '' then
   if redis.call('GET', KEYS[3]) == probe then
     redis.call('SET', KEYS[1], string.format('%d', now + recovery))
     redis.call('DEL', KEYS[3])
+    redis.call('HSETNX', KEYS[4], 'since', string.format('%d', now))
+    redis.call('HSET', KEYS[4], 'by', ARGV[6])
   end
   return 0
 end
@@ -71,10 +87,25 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - window)
 redis.call('PEXPIRE', KEYS[2], window)
 if redis.call('ZCARD', KEYS[2]) >= threshold then
   redis.call('SET', KEYS[1], string.format('%d', now + recovery))
+  redis.call('HSET', KEYS[4], 'since', string.format('%d', now), 'by', ARGV[6])
   redis.call('DEL', KEYS[2])
 end
 return 0
 """)
+
+_LOOK = _Script("""
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local open_until = redis.call('GET', KEYS[1])
+if not open_until then
+  return {redis.call('ZCOUNT', KEYS[2], '(' .. string.format('%d', now - ARGV[1]), '+inf')}
+end
+local story = redis.call('HMGET', KEYS[4], 'since', 'by')
+local open = now < tonumber(open_until) and 1 or 0
+return {0, open, open_until, story[1] or '', story[2] or ''}
+""")
+
+_RESET = _Script("return redis.call('DEL', unpack(KEYS))")
 
 
 class _Away(Exception):
@@ -92,7 +123,7 @@ class RedisBreaker:
         self._away_until = 0.0
         # The braces keep the keys of one breaker together in a Redis cluster.
         prefix = f"saga-breaker:{{{name}}}"
-        self._keys = [f"{prefix}:open", f"{prefix}:failures", f"{prefix}:probe"]
+        self._keys = [f"{prefix}:{part}" for part in ("open", "failures", "probe", "story")]
 
     def enter(self) -> Permit:
         """Whether a call may be sent now."""
@@ -115,14 +146,40 @@ class RedisBreaker:
         except _Away:
             logger.debug("the probe's success stays unknown; another follows")
 
-    def failed(self, permit: Permit) -> None:
+    def failed(self, permit: Permit, by: Culprit | None = None) -> None:
         """Count the failure; open when it is one too many, or a probe's."""
         window, recovery = _ms(self._limits.window), _ms(self._limits.recovery)
         threshold, member = self._limits.threshold, uuid4().hex
+        culprit = "" if by is None else json.dumps(asdict(by))
         try:
-            self._run(_FAILED, permit.probe, threshold, window, recovery, member)
+            self._run(_FAILED, permit.probe, threshold, window, recovery, member, culprit)
         except _Away:
-            self._local.failed(permit)
+            self._local.failed(permit, by)
+
+    def look(self) -> Standing:
+        """How it stands for all processes; while Redis is away, in this one."""
+        try:
+            failures, *opened = self._run(_LOOK, _ms(self._limits.window))
+        except _Away:
+            return self._local.look()
+        if not opened:
+            return Standing(phase=Phase.CLOSED, shared=True, failures=int(failures))
+        is_open, until, since, by = opened
+        return Standing(
+            phase=Phase.OPEN if int(is_open) else Phase.PROBING,
+            shared=True,
+            since=_moment(since) if since else None,
+            until=_moment(until),
+            by=Culprit(**json.loads(by)) if by else None,
+        )
+
+    def reset(self) -> None:
+        """Close it for all processes. Raises Unshared while Redis is away."""
+        try:
+            self._run(_RESET)
+        except _Away as error:
+            raise Unshared("Redis does not answer") from error
+        self._local.reset()
 
     def _run(self, script: _Script, *arguments: object) -> Any:
         """What the script returns. Raises _Away, at once if Redis failed a moment ago."""
@@ -140,3 +197,7 @@ class RedisBreaker:
 
 def _ms(seconds: float) -> int:
     return max(round(seconds * 1000), 1)
+
+
+def _moment(ms: bytes) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)

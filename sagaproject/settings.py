@@ -230,6 +230,7 @@ UNFOLD = {
         lambda request: static("sagas/page.css"),
         lambda request: static("sagas/overview.css"),
     ],
+    "DASHBOARD_CALLBACK": "sagas.admin.overview.dashboard",
     "SCRIPTS": [lambda request: static("sagas/live.js")],
     "SIDEBAR": {
         "navigation": [

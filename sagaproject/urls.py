@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("sagas.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/i18n/", include("django.conf.urls.i18n")),
+    path("admin/", include("sagas.admin.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -19,6 +19,7 @@ from sagas import runtime, services
 from sagas.broker import QUEUE, backlog, broker
 from sagas.engine.presence import Presence
 from sagas.engine.sweeper import Sweeper
+from sagas.tally import Tallying
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Sweeping(dramatiq.Middleware):
             drive=lambda saga_id: services.drive(saga_id, stopping.is_set),
             backlog=backlog,
             before=partial(look_after, self._presence),
+            after=Tallying().go_on,
             interval=settings.SAGA_SWEEP_INTERVAL,
         )
         self._sweeper.start()

@@ -87,6 +87,14 @@ class Saga(models.Model):
             models.Index(fields=["status", "-id"], name="saga_status"),
             models.Index(fields=["type", "-id"], name="saga_type"),
             models.Index(fields=["created_at"], name="saga_created"),
+            # For the console's questions. Rows of sagas that run as they should are in none of
+            # these before they end, so that their many updates cost no more for it.
+            models.Index(
+                fields=["ended_at"], name="saga_ended", condition=Q(ended_at__isnull=False)
+            ),
+            models.Index(fields=["ended_at"], name="saga_failed", condition=Q(status="failed")),
+            models.Index(fields=["id"], name="saga_in_doubt", condition=Q(in_doubt=True)),
+            models.Index(fields=["id"], name="saga_waiting", condition=~Q(waiting="")),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -161,6 +169,26 @@ class SagaEvent(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Refuse to change history. Raises TypeError."""
         raise TypeError("events are written by the engine alone")
+
+
+class Tally(models.Model):
+    """How many sagas of a type reached a status within a stretch of time that is over."""
+
+    start = models.PositiveBigIntegerField()
+    """When the stretch begins: seconds since 1970, UTC."""
+
+    type = models.CharField(max_length=100)
+    status = models.CharField(max_length=16)
+    number = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ()  # nobody edits them
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["start", "type", "status"], name="tally_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.type} {self.status} at {self.start}"
 
 
 class Proposal(models.Model):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
@@ -16,9 +15,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from sagas import services
+from sagas.admin.forms import ReasonForm
 from sagas.admin.operations import TASKS, actor
 from sagas.admin.words import Look, status_look
 from sagas.domain.state import ENDED, Operation, SagaStatus
@@ -30,17 +29,6 @@ _RESULTS = {
     "refused": Look(gettext_lazy("refused, nothing done"), "block", "danger"),
 }
 _PER_PAGE = 50
-
-
-class ReasonForm(forms.Form):
-    """Why somebody wants it; the histories of all its sagas keep it."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=900,
-        help_text=gettext_lazy("Kept for good in each saga's history, with your name."),
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

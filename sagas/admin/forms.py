@@ -45,6 +45,17 @@ def _area(rows: int) -> UnfoldAdminTextareaWidget:
     return UnfoldAdminTextareaWidget({"rows": rows, "spellcheck": "false"})
 
 
+class ReasonForm(forms.Form):
+    """Why somebody wants what is no single saga's."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=900,
+        help_text=gettext_lazy("Kept for good, with your name."),
+        widget=_area(3),
+    )
+
+
 class OperationForm(forms.Form):
     """What every operation asks for; the history keeps it."""
 

@@ -155,6 +155,7 @@ class Drive:
             number=number,
             request=request,
             expires=time.monotonic() + left - _SEND_MARGIN,
+            worker=self._writer.owner,
         )
 
     def _save(self, work: store.Loaded, events: Events, now: datetime) -> store.Loaded | None:

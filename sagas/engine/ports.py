@@ -43,6 +43,9 @@ class Attempt:
     expires: float
     """Nothing may be sent after this moment of the monotonic clock: the lease ends."""
 
+    worker: str
+    """Who makes it."""
+
 
 class Executor(Protocol):
     """A saga type that this process can drive."""

@@ -12,6 +12,8 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -22,16 +24,52 @@ logger = logging.getLogger(__name__)
 _CLASS = int.from_bytes(b"saga")
 """The first half of the locks' keys: it keeps them apart from other users' of the database."""
 
-_HELD = """
-SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND granted
+_LOCKS = """
+locktype = 'advisory' AND classid = %s AND granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+_HELD = f"SELECT objid FROM pg_locks WHERE {_LOCKS}"
+_LIVING = f"""
+SELECT objid, application_name, backend_start
+FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {_LOCKS} ORDER BY application_name
+"""
+
+_LONGEST_NAME = 63
+"""Bytes, of ASCII, that PostgreSQL keeps of the name of a connection."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """A worker process that is alive."""
+
+    name: str
+    """Its end where it is very long; empty if PostgreSQL hides it from this role."""
+
+    since: datetime | None
+    """When it connected."""
+
+    key: int
+
+    def is_called(self, owner: str) -> bool:
+        """Whether that is this worker's name."""
+        return self.key == _key(owner)
+
+
+def living() -> list[Worker] | None:
+    """The workers that are alive, by name; None on a database that does not know."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVING, [_CLASS])
+        rows = cursor.fetchall()
+    return [Worker(key=key, name=name or "", since=since) for key, name, since in rows]
 
 
 class Presence:
     """This worker's lock, on a connection of its own, and those of the others."""
 
     def __init__(self, owner: str, *, sure_after: float) -> None:
+        self._owner = owner
         self._key = _key(owner)
         self._sure_after = sure_after
         self._connection: Any = None
@@ -70,6 +108,9 @@ class Presence:
         """The keys of all locks, after taking one's own where that is not held."""
         if self._connection is None:
             parameters = connection.get_connection_params()
+            # For those who look. The end, as that is what tells two processes of a host apart.
+            name = self._owner.encode("ascii", "replace")[-_LONGEST_NAME:]
+            parameters["application_name"] = name.decode()
             self._connection = connection.get_new_connection(parameters)
             self._connection.autocommit = True
         held = {key for (key,) in self._connection.execute(_HELD, [_CLASS]).fetchall()}

@@ -21,7 +21,7 @@ class Sweeper:
     """A thread that asks the database every `interval` seconds for due sagas.
 
     Each is sent as a message; when the broker is away it is driven here instead, so that
-    sagas go on without it. `before` is done before each sweep.
+    sagas go on without it. `before` and `after` are done before and after each sweep.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Sweeper:
         drive: Callable[[UUID], None],
         backlog: Callable[[], int],
         before: Callable[[], None] = lambda: None,
+        after: Callable[[], None] = lambda: None,
         interval: float,
         batch: int = 200,
         fallback_threads: int = 4,
@@ -39,6 +40,7 @@ class Sweeper:
         self._drive = drive
         self._backlog = backlog
         self._before = before
+        self._after = after
         self._interval = interval
         self._batch = batch
         self._pool = ThreadPoolExecutor(fallback_threads, thread_name_prefix="saga-fallback")
@@ -105,6 +107,7 @@ class Sweeper:
                 close_old_connections()
                 self._before()
                 self.sweep()
+                self._after()
             except Exception as error:
                 logger.warning("sweep failed: %s", error)
                 connections.close_all()

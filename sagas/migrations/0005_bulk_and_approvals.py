@@ -8,7 +8,7 @@ import sagas.models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sagas", "0002_operations"),
+        ("sagas", "0004_figures"),
     ]
 
     operations = [

@@ -1,15 +1,22 @@
 """The list of sagas: what it shows, how sagas are found in it, and what it costs."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
-from sagas import services
+from executors.purchase import PurchaseSagaExecutor
+from sagas import search, services
 from sagas.models import Saga
 from tests.admin import staging
 
@@ -22,6 +29,27 @@ def found(client: Client, query: dict[str, str]) -> list[Saga]:
     response = client.get(LIST, query)
     assert response.status_code == 200, response
     return list(response.context["cl"].result_list)
+
+
+def shown(client: Client, address: str) -> list[Saga]:
+    return list(client.get(address).context["cl"].result_list)
+
+
+def linked(client: Client, text: str, address: str = LIST) -> str | None:
+    """The address that a link of the list's pages leads to."""
+    pages = client.get(address).content.decode().split('class="saga-pages"')[1]
+    link = re.search(rf'<a href="([^"]*)"[^>]*>{text}</a>', pages)
+    return LIST + unescape(link[1]) if link else None
+
+
+@contextmanager
+def page_length(length: int) -> Iterator[None]:
+    model_admin = admin.site.get_model_admin(Saga)
+    model_admin.list_per_page = length
+    try:
+        yield
+    finally:
+        del model_admin.list_per_page
 
 
 def row(client: Client, saga: Saga) -> str:
@@ -70,8 +98,13 @@ def test_a_row_tells_why_and_cuts_a_long_reason(viewer: Client) -> None:
         ({"status__exact": "in_progress"}, {"in_doubt", "compensating"}),
         ({"type": "purchase_saga"}, {"failed", "in_doubt", "compensating", "completed", "old"}),
         ({"type": "return_saga"}, {"other"}),
-        ({"direction__exact": "compensating"}, {"failed", "compensating"}),
-        ({"in_doubt__exact": "1"}, {"in_doubt"}),
+        ({"is": "failed"}, {"failed"}),
+        ({"is": "in_doubt"}, {"in_doubt"}),
+        ({"is": "compensating"}, {"compensating"}),
+        ({"is": "retrying"}, {"in_doubt", "compensating"}),
+        ({"is": "retrying", "direction__exact": "forward"}, {"in_doubt"}),
+        ({"ended": "1h"}, {"failed", "completed"}),
+        ({"ended": "24h", "is": "failed"}, {"failed"}),
         ({"status__exact": "in_progress", "direction__exact": "forward"}, {"in_doubt"}),
         ({"q": "purch"}, {"failed", "in_doubt", "compensating", "completed", "old"}),
         ({"q": "process_"}, {"failed", "in_doubt", "compensating"}),
@@ -91,24 +124,202 @@ def test_filters_and_search(viewer: Client, query: dict[str, str], names: set[st
     assert {by_id[saga.pk] for saga in found(viewer, query | recent)} == names - {"old"}
 
 
+@pytest.mark.parametrize(
+    ("question", "make"),
+    [
+        ("failed", staging.failed),
+        ("in_doubt", staging.in_doubt),
+        ("retrying", staging.compensating),
+        ("held", staging.held),
+        ("parked", staging.parked),
+        ("compensating", staging.compensating),
+    ],
+)
+def test_questions(viewer: Client, question: str, make) -> None:
+    other = staging.driven_now()
+    saga = make()
+    assert found(viewer, {"is": question}) == [saga]
+    assert other in found(viewer, {})
+
+
+def test_questions_of_time(viewer: Client) -> None:
+    now = timezone.now()
+    late, near, far, overdue = (staging.driven_now() for _ in range(4))
+    for saga, minutes in ((late, -1), (near, 4), (far, 9)):
+        moment = now + timedelta(minutes=minutes)
+        Saga.objects.filter(pk=saga.pk).update(deadline=moment)
+    Saga.objects.filter(pk=overdue.pk).update(due_at=now - timedelta(seconds=11))
+    assert found(viewer, {"is": "late"}) == [late]
+    assert found(viewer, {"is": "near"}) == [near]
+    assert found(viewer, {"is": "overdue"}) == [overdue]
+    assert "passed" in row(viewer, late)
+    assert re.search(r">in (3 min|4 min)", row(viewer, near))
+
+
+def test_a_row_tells_that_a_call_is_tried_again(viewer: Client) -> None:
+    text = row(viewer, staging.in_doubt())
+    assert ">replay</span>retrying</span>" in text
+    assert ">2 of 4</span>" in text
+    assert "no answer in time" in text
+    first = row(viewer, staging.held())
+    assert ">retrying</span>" not in first
+    assert ">1 of 4</span>" in first
+    assert ">1 of 4</span>" in row(viewer, staging.failed()), "the one that was refused"
+
+
 def test_the_filters_are_offered(viewer: Client) -> None:
-    staging.pending()
+    saga = staging.pending()
     content = viewer.get(LIST).content.decode()
     for link in (
         "?status__exact=failed",
         "?type=return_saga",
-        "?direction__exact=compensating",
-        "?in_doubt__exact=1",
-        "created_at__gte=",
+        "?is=retrying",
+        "?ended=24h",
+        f"?created={saga.created_at:%Y-%m}",
     ):
         assert escape(link) in content
 
 
+def test_by_the_time_of_creation(viewer: Client) -> None:
+    saga = staging.pending()
+    at = saga.created_at
+    for form in ("%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H"):
+        assert found(viewer, {"created": f"{at:{form}}"}) == [saga]
+        other = at.replace(year=at.year - 1)
+        assert found(viewer, {"created": f"{other:{form}}"}) == []
+    for chosen, offered in (("%Y-%m", "%Y-%m-%d"), ("%Y-%m-%d", "%Y-%m-%dT%H")):
+        content = viewer.get(LIST, {"created": f"{at:{chosen}}"}).content.decode()
+        assert f"?created={at:{offered}}" in content
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"created": "2026-13"},
+        {"created": "0000-00"},
+        {"created": "9999-12"},
+        {"created": "١٢٣٤-١٢"},
+        {"is": "nonsense"},
+        {"ended": "1000y"},
+        {"after": "x"},
+        {"before": "9999-99-99T00:00:00+00:00_x"},
+        {"after": "2026-01-01_", "ended": "1h"},
+        {"o": "99"},
+        {"o": "1.2.3"},
+        {"o": "-5"},
+        {"p": "7"},
+    ],
+)
+def test_what_makes_no_sense_is_ignored(viewer: Client, query: dict[str, str]) -> None:
+    saga = staging.completed()
+    assert found(viewer, query) == [saga]
+
+
 def test_search_by_id(viewer: Client) -> None:
     saga, _ = staging.pending(), staging.pending()
-    for text in (str(saga.pk), saga.pk.hex, f" {saga.pk} "):
+    whole = str(saga.pk)
+    for text in (whole, whole.upper(), saga.pk.hex, f" {whole} ", whole[:-1], whole[:23]):
         assert found(viewer, {"q": text}) == [saga]
-    assert found(viewer, {"q": str(saga.pk)[:-1]}) == []
+    assert found(viewer, {"q": whole[:-1] + ("0" if whole[-1] != "0" else "1")}) == []
+
+
+@pytest.mark.parametrize("make", [staging.pending, staging.completed, staging.in_doubt])
+def test_search_by_the_end_of_an_id(viewer: Client, make) -> None:
+    saga, _ = make(), make()
+    whole = str(saga.pk)
+    for text in (f"…{whole[-12:]}", whole[-12:].upper(), whole[-8:], whole[-17:]):
+        assert found(viewer, {"q": text}) == [saga]
+
+
+@pytest.mark.parametrize(
+    "make", [staging.pending, staging.completed, staging.in_doubt, staging.failed]
+)
+def test_search_by_value(viewer: Client, make) -> None:
+    saga, other = make(), make()
+    customer = 987_654_321
+    items = [{"product_id": 31, "quantity": 2, "price": "29.99"}]
+    data = saga.data | {"customer_id": customer, "items": items, "note": 'a "b\\" é'}
+    Saga.objects.filter(pk=saga.pk).update(data=data)
+    for text in (
+        str(customer),
+        f"customer_id={customer}",
+        f" customer_id = {customer} ",
+        "product_id=31",
+        'a "b\\" é',
+        'note=a "b\\" é',
+    ):
+        assert found(viewer, {"q": text}) == [saga], text
+    for text in (f"store_id={customer}", "98765432", "customer_id=9", 'a "b', "items=31", "note="):
+        assert found(viewer, {"q": text}) == [], text
+    assert found(viewer, {"q": "credit_card"}) == [other, saga]
+    assert found(viewer, {"q": str(customer), "is": "failed"}) == [saga] * (make is staging.failed)
+
+
+def test_search_by_what_a_step_gave(viewer: Client) -> None:
+    sold = replace(staging.OK, output={"sale_id": "sale-77", "more": [{"deep": 12.5}]})
+    saga, _ = staging.purchase({"create_sale": [sold]}), staging.completed()
+    for text in ("sale-77", "sale_id=sale-77", "12.5", "deep=12.5"):
+        assert found(viewer, {"q": text}) == [saga], text
+    assert found(viewer, {"q": "sale-7"}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"',
+        "\\",
+        "') OR 1=1 --",
+        "$.** ? (@ == 1)",
+        "%s %(x)s {} \\u0000 \\x",
+        "9" * 190,
+        "1" + "0" * 150 + ".5",
+        "x" * 5000,
+        "a\0b",
+        "=",
+        "=1",
+        'a"b=1',
+        "customer_id=" + "9" * 100,
+        "🐘",
+        "-",
+        "--------",
+    ],
+)
+def test_search_text_is_data(viewer: Client, text: str) -> None:
+    staging.completed(), staging.pending()
+    response = viewer.get(LIST, {"q": text})
+    if "\0" in text:
+        assert response.status_code == 400
+        return
+    assert response.status_code == 200
+    assert list(response.context["cl"].result_list) == []
+
+
+def test_no_secret_is_found(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PurchaseSagaExecutor, "secrets", ("pin", "card"))
+    pin = {"pin": 4711, "card": {"number": "42 42", "codes": [815]}, "open": "1234"}
+    for make in (staging.pending, staging.completed):
+        saga = make()
+        Saga.objects.filter(pk=saga.pk).update(data=saga.data | pin)
+        for text in ("4711", "pin=4711", "42 42", "number=42 42", "815", "card=42 42"):
+            assert found(viewer, {"q": text}) == [], text
+        assert found(viewer, {"q": "1234"}) == [saga]
+        Saga.objects.filter(pk=saga.pk).update(data=saga.data | pin | {"open": "4711"})
+        assert found(viewer, {"q": "4711"}) == [saga], "where it is no secret"
+        Saga.objects.filter(pk=saga.pk).update(data={})
+
+
+def test_a_value_that_very_many_have(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PurchaseSagaExecutor, "secrets", ("pin",))
+    monkeypatch.setattr(search, "FEW", 2)
+    sagas = [staging.completed(), staging.failed(), staging.pending(), staging.in_doubt()]
+    hidden = staging.completed()
+    Saga.objects.filter(pk=hidden.pk).update(data={"pin": "credit_card"})
+    if connection.vendor == "postgresql":
+        assert found(viewer, {"q": "credit_card"}) == sagas[::-1]
+        assert found(viewer, {"q": "id=x"}) == [hidden, sagas[3], sagas[1], sagas[0]]
+    else:  # only the newest are looked for
+        assert found(viewer, {"q": "credit_card"}) == [sagas[3], sagas[2]]
+        assert found(viewer, {"q": "id=x"}) == [hidden, sagas[3]]
 
 
 def test_the_newest_come_first_by_the_primary_key(viewer: Client) -> None:
@@ -116,21 +327,66 @@ def test_the_newest_come_first_by_the_primary_key(viewer: Client) -> None:
     # created_at is not what orders
     Saga.objects.filter(pk=first.pk).update(created_at=timezone.now() + timedelta(days=1))
     assert found(viewer, {}) == [third, second, first]
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        found(viewer, {})
-    ordered = [q["sql"] for q in queries if "ORDER BY" in q["sql"] and "sagas_saga" in q["sql"]]
-    assert [sql.split("ORDER BY")[1].strip().split(" LIMIT")[0] for sql in ordered] == [
-        '"sagas_saga"."id" DESC'
-    ]
+    assert found(viewer, {"o": "6"}) == [third, second, first]
+    assert found(viewer, {"o": "-6"}) == [first, second, third]
 
 
-def test_fifty_to_a_page(viewer: Client) -> None:
-    for _ in range(51):
-        staging.pending()
-    assert len(found(viewer, {})) == 50
-    assert len(found(viewer, {"p": "2"})) == 1
+def test_pages(viewer: Client) -> None:
+    sagas = [staging.pending() for _ in range(103)][::-1]
+    assert "50 sagas of more" in viewer.get(LIST).content.decode()
+    assert linked(viewer, "First") is linked(viewer, "Newer") is None
+    second = linked(viewer, "Older")
+    assert second is not None
+    assert shown(viewer, second) == sagas[50:100]
+    third = linked(viewer, "Older", second)
+    assert third is not None
+    assert shown(viewer, third) == sagas[100:]
+    assert linked(viewer, "Older", third) is None
+    back = linked(viewer, "Newer", third)
+    assert back is not None
+    assert shown(viewer, back) == sagas[50:100]
+    top = linked(viewer, "Newer", back)
+    assert top is not None
+    assert shown(viewer, top) == sagas[:50]
+    assert linked(viewer, "First", second) == f"{LIST}?"
+    newest = staging.pending()
+    assert shown(viewer, LIST) == [newest, *sagas[:49]]
+    assert linked(viewer, "Newer", top) is not None
+
+
+@pytest.mark.parametrize("query", ["?ended=7d", "?status__exact=failed&o=-6", "?o=6&is=failed"])
+def test_pages_in_other_orders(viewer: Client, query: str) -> None:
+    first, second, third = sagas = [staging.failed() for _ in range(3)]
+    now = timezone.now()
+    for saga, minutes in zip(sagas, (3, 1, 3), strict=True):
+        moment = now - timedelta(minutes=minutes)
+        Saga.objects.filter(pk=saga.pk).update(ended_at=moment)
+    wanted = {"?ended=7d": [second, third, first], "?o=6&is=failed": sagas[::-1]}.get(query, sagas)
+    with page_length(1):
+        address: str | None = LIST + query
+        pages: list[Saga] = []
+        while address:
+            last = address
+            pages += shown(viewer, address)
+            address = linked(viewer, "(?:Older|After)", address)
+        assert pages == wanted
+        assert shown(viewer, linked(viewer, "(?:Newer|Before)", last) or "") == [wanted[1]]
+
+
+def test_in_progress_by_the_next_attempt(viewer: Client) -> None:
+    first, second, third = sagas = [staging.in_doubt() for _ in range(3)]
+    for saga, hours in zip(sagas, (2, 1, 3), strict=True):
+        due_at = timezone.now() + timedelta(hours=hours)
+        Saga.objects.filter(pk=saga.pk).update(due_at=due_at)
+    ended = staging.completed()
+    by_due = {"status__exact": "in_progress", "o": "5"}
+    assert found(viewer, by_due) == [second, first, third]
+    with page_length(1):
+        address = linked(viewer, "After", f"{LIST}?is=retrying&o=5")
+        assert address is not None
+        assert shown(viewer, address) == [first]
+    # where others have no next attempt, nothing is ordered by it
+    assert found(viewer, {"o": "5"}) == [ended, *sagas[::-1]]
 
 
 def test_the_cost_does_not_grow_with_the_sagas(viewer: Client) -> None:
@@ -144,8 +400,8 @@ def test_the_cost_does_not_grow_with_the_sagas(viewer: Client) -> None:
     for make in (staging.failed, staging.in_doubt, staging.driven_now, staging.pending):
         make(), make()
     many = queries()
-    assert len(many) == len(few) <= 6
-    assert sum("COUNT(" in sql for sql in many) == 1, "one count, for the pages"
+    assert len(many) == len(few) <= 7
+    assert not any("COUNT(" in sql for sql in many), "nothing is counted"
     assert not any('"data"' in sql for sql in many), "a page of documents that nobody reads"
 
 

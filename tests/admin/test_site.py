@@ -29,7 +29,7 @@ def test_the_navigation_shows_what_one_may_see(root: Client, viewer: Client, log
     assert navigation(login("nobody")) == {"/api-docs"}
     title = re.search(r"<title>(.*?)</title>", root.get("/admin/").content.decode(), re.DOTALL)
     assert title
-    assert title[1].strip() == "Site administration | Saga orchestrator"
+    assert title[1].strip() == "Overview | Saga orchestrator"
 
 
 @pytest.mark.parametrize(

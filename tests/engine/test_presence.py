@@ -15,10 +15,10 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
-from sagas import runtime, services
+from sagas import runtime, selectors, services
 from sagas.domain.state import Effect, SagaStatus
 from sagas.engine.lock import saga_lock
-from sagas.engine.presence import Presence
+from sagas.engine.presence import Presence, living
 from sagas.models import SagaStep
 from tests.api.client import on_servers
 from tests.engine.stage import OK, Stage, kinds, state_of
@@ -248,3 +248,35 @@ def test_one_that_this_process_cannot_drive_keeps_nobody_from_the_others(
     bury(mine)
     assert state_of(ids[1]).owner == ""
     assert kinds(ids[0])[-1] == "attempt_started", "its lease ends by itself"
+
+
+@pytest.mark.parametrize(
+    ("owner", "shown"),
+    [
+        ("host-a:12:0badcafe", "host-a:12:0badcafe"),
+        (f"{'h' * 60}:4711:0badcafe", f"{'h' * 49}:4711:0badcafe"),
+        (f"{'é' * 40}:1:0badcafe", f"{'?' * 40}:1:0badcafe"),
+    ],
+)
+def test_the_living_are_named(owner: str, shown: str) -> None:
+    """By the end of the name where it is too long: that tells the processes of a host apart."""
+    presence = Presence(owner, sure_after=0)
+    try:
+        presence.gone([])
+        (worker,) = living() or []
+        assert worker.name == shown
+        assert worker.is_called(owner)
+        assert not worker.is_called(DEAD)
+        assert worker.since is not None
+        assert abs(worker.since - selectors.database_now()).total_seconds() < 5
+    finally:
+        presence.close()
+
+
+def test_nobody_lives_where_nobody_holds_a_lock(mine: Presence) -> None:
+    mine.gone([])
+    assert len(living() or []) == 1
+    mine.close()
+    until = time.monotonic() + 5
+    while living():
+        assert time.monotonic() < until

@@ -40,6 +40,9 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
+WORKER = "host:1:aabbccdd"
+
+
 def call(
     step: str,
     kind: CallKind = CallKind.ACTION,
@@ -67,7 +70,9 @@ def perform(
     """The outcome of an attempt with this request, or with the one that is built for it."""
     request = request or executor.prepare(call)
     expires = time.monotonic() + lease
-    return executor.perform(Attempt(call=call, number=1, request=request, expires=expires))
+    return executor.perform(
+        Attempt(call=call, number=1, request=request, expires=expires, worker=WORKER)
+    )
 
 
 def attempt(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Barrier
 from uuid import uuid4
@@ -16,7 +16,7 @@ import redis
 from django.conf import settings
 
 from executors import breaker, redis_breaker
-from executors.breaker import Breaker, Limits, LocalBreaker, Permit
+from executors.breaker import Breaker, Culprit, Limits, LocalBreaker, Permit, Phase
 from executors.redis_breaker import RedisBreaker
 
 LIMITS = Limits(threshold=5, window=0.8, recovery=0.3, probe=0.4)
@@ -245,3 +245,108 @@ def test_failures_of_calls_that_were_under_way_do_not_prolong_it(fleet):
         fleet.other.failed(permit)
     fleet.pass_time(LIMITS.recovery * 0.4)
     assert fleet.one.enter().probe
+
+
+# --- Looking at it, and resetting it ----------------------------------------------------------
+
+
+def culprit(number: int = 1) -> Culprit:
+    return Culprit(
+        saga_id=str(uuid4()),
+        saga_type="purchase_saga",
+        step="pay",
+        error=f'payment answered 503: "{number}" é',
+        worker="host:1:aabbccdd",
+    )
+
+
+def test_a_closed_one_shows_the_failures_of_its_window(fleet):
+    assert (fleet.one.look().phase, fleet.one.look().failures) == (Phase.CLOSED, 0)
+    fleet.fail(3)
+    fleet.pass_time(LIMITS.window * 0.6)
+    fleet.fail(1)
+    standing = fleet.other.look()
+    assert (standing.phase, standing.failures) == (Phase.CLOSED, 4)
+    assert (standing.since, standing.until, standing.by) == (None, None, None)
+    fleet.pass_time(LIMITS.window * 0.6)
+    assert fleet.other.look().failures == 1
+
+
+def test_an_open_one_shows_since_when_and_whose_failure_was_one_too_many(fleet):
+    culprits = [culprit(number) for number in range(6)]
+    for number, by in enumerate(culprits):
+        caller = fleet.callers[number % 3]
+        caller.failed(caller.enter(), by)
+    standing = fleet.other.look()
+    assert standing.phase is Phase.OPEN
+    assert standing.by == culprits[4], "the sixth came too late to open it"
+    assert standing.since is not None
+    assert abs(datetime.now(UTC) - standing.since) < timedelta(seconds=0.2)
+    assert standing.until is not None
+    recovery = (standing.until - standing.since).total_seconds()
+    assert abs(recovery - LIMITS.recovery) < 0.01
+
+
+def test_one_of_which_nobody_said_who_opened_it_is_shown_all_the_same(fleet):
+    fleet.open()
+    standing = fleet.one.look()
+    assert (standing.phase, standing.by) == (Phase.OPEN, None)
+    assert standing.since is not None
+
+
+def test_a_failed_probe_changes_who_but_not_since_when(fleet):
+    fleet.open()
+    since = fleet.one.look().since
+    fleet.pass_time(LIMITS.recovery)
+    assert fleet.one.look().phase is Phase.PROBING
+    probe = fleet.one.enter()
+    assert fleet.other.look().phase is Phase.PROBING
+    by = culprit()
+    fleet.one.failed(probe, by)
+    standing = fleet.other.look()
+    assert (standing.phase, standing.by, standing.since) == (Phase.OPEN, by, since)
+
+
+def test_once_closed_the_next_opening_is_a_new_story(fleet):
+    for _ in range(5):
+        fleet.one.failed(fleet.one.enter(), culprit())
+    before = fleet.one.look().since
+    fleet.pass_time(LIMITS.recovery)
+    fleet.one.succeeded(fleet.one.enter())
+    assert fleet.other.look().phase is Phase.CLOSED
+    time.sleep(0.002)
+    fleet.open()
+    standing = fleet.one.look()
+    assert standing.by is None
+    assert standing.since is not None
+    assert before is not None
+    assert standing.since > before
+
+
+def test_looking_is_no_call(fleet):
+    fleet.open()
+    fleet.pass_time(LIMITS.recovery)
+    for _ in range(3):
+        fleet.one.look()
+    assert fleet.one.enter().probe
+
+
+@pytest.mark.parametrize("state", ["failures", "open", "probing"])
+def test_a_reset_one_is_as_new(fleet, state):
+    probe = Permit()
+    if state == "failures":
+        fleet.fail(4)
+    elif state == "open":
+        fleet.open()
+    else:
+        probe = fleet.probe()
+    fleet.other.reset()
+    assert fleet.one.enter() == SENT
+    assert fleet.one.look().failures == 0
+    fleet.one.failed(probe)  # of before
+    assert fleet.one.look().phase is Phase.CLOSED
+    fleet.one.reset()
+    fleet.fail(4)
+    assert fleet.one.enter() == SENT
+    fleet.fail(1)
+    assert fleet.one.look().phase is Phase.OPEN

@@ -11,9 +11,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from executors.base import Request, SagaExecutor, SagaView, Step, post
+from executors.breaker import Culprit
 from executors.participants import Participant, participants
 from sagas.domain.outcome import Verdict
-from tests.executors.conftest import SAGA_ID, attempt, call
+from tests.executors.conftest import SAGA_ID, WORKER, attempt, call
 from tests.executors.tcp import (
     answers,
     closed_port,
@@ -175,6 +176,15 @@ def test_after_five_failures_nothing_is_sent(serve):
     assert outcome.retry_after is not None
     assert timedelta(seconds=29) < outcome.retry_after <= timedelta(seconds=30)
     assert len(server.requests) == 5
+
+
+def test_the_breaker_is_told_whose_failure_opens_it(serve):
+    serve(answers(http(503)))
+    for _ in range(5):
+        error = attempt(Trip, "notify").error
+    assert participants().get("partner").breaker.look().by == Culprit(
+        saga_id=str(SAGA_ID), saga_type="any", step="notify", error=error, worker=WORKER
+    )
 
 
 @pytest.mark.parametrize("text", [http(402), http(404), http(429), http()])

@@ -14,10 +14,10 @@ from django.test import override_settings
 from django_redis import get_redis_connection
 
 from executors import redis_breaker
-from executors.breaker import LocalBreaker
+from executors.breaker import LocalBreaker, Phase, Unshared
 from executors.participants import Participant
 from executors.redis_breaker import RedisBreaker
-from tests.executors.test_breaker import LIMITS, SENT, needs_redis
+from tests.executors.test_breaker import LIMITS, SENT, culprit, needs_redis
 from tests.servers import Redis, start_redis
 
 
@@ -106,6 +106,44 @@ def test_while_redis_is_away_the_process_has_its_own_and_then_the_shared_one(own
         own_redis.start()
     time.sleep(0.45)
     assert shared.enter() == SENT
+
+
+@needs_redis
+def test_while_redis_is_away_it_says_whose_it_is_and_cannot_be_reset(own_redis, shared):
+    for _ in range(5):
+        shared.failed(shared.enter())
+    assert (shared.look().phase, shared.look().shared) == (Phase.OPEN, True)
+    own_redis.kill()
+    try:
+        with within(0.5):
+            assert (shared.look().phase, shared.look().shared) == (Phase.CLOSED, False)
+            with pytest.raises(Unshared, match="Redis does not answer"):
+                shared.reset()
+    finally:
+        own_redis.start()
+
+
+@needs_redis
+def test_a_reset_leaves_nothing_behind(own_redis, shared):
+    for _ in range(5):
+        shared.failed(shared.enter())
+    shared.reset()
+    assert get_redis_connection("default").keys("*") == []
+
+
+@needs_redis
+def test_one_that_an_earlier_version_opened_is_shown(shared):
+    """Its workers set only when it ends; who opened it before is not who did now."""
+    client = get_redis_connection("default")
+    for _ in range(5):
+        shared.failed(shared.enter(), culprit())
+    time.sleep(LIMITS.recovery)
+    shared.succeeded(shared.enter())
+    client.set("saga-breaker:{partner}:open", client.time()[0] * 1000 + 60_000)
+    standing = shared.look()
+    assert (standing.phase, standing.since, standing.by) == (Phase.OPEN, None, None)
+    shared.reset()
+    assert shared.look().phase is Phase.CLOSED
 
 
 @needs_redis

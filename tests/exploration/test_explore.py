@@ -138,7 +138,7 @@ def test_a_call_before_its_start_is_committed_is_noticed(monkeypatch: pytest.Mon
     def sends_first(self: Any, work: Any, call: Any) -> Any:
         trigger = start(self, work, call)
         sent: Any = {"call": _step_call(work, call), "number": 1, "expires": float("inf")}
-        self._executor.perform(Attempt(request=trigger.request, **sent))
+        self._executor.perform(Attempt(request=trigger.request, worker="", **sent))
         return trigger
 
     monkeypatch.setattr(Drive, "_start", sends_first)

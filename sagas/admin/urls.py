@@ -1,0 +1,11 @@
+"""The addresses of the console that belong to no table."""
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.urls import path
+
+from sagas.admin import breakers, overview
+
+urlpatterns = [
+    path("overview/", staff_member_required(overview.live), name="overview"),
+    path("breakers/<str:name>/reset/", staff_member_required(breakers.reset), name="breaker-reset"),
+]

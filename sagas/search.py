@@ -1,0 +1,185 @@
+"""Finding sagas by their ids and by the values in their data and in what their steps gave.
+
+On PostgreSQL all of it is served by indexes: those of migration 0003 for sagas that have ended, and
+the one by status for the others, which are few. On SQLite the tables are read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from sagas.models import Saga, SagaStep
+
+FEW = 1000
+"""Up to so many sagas are named by their ids; beyond, a condition is held against each in turn."""
+
+_OPEN = ("pending", "in_progress")
+_ENDED = ("completed", "compensated", "failed")
+_HEX = re.compile(r"[0-9a-f]+")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?")
+_LEAST_START, _LEAST_END, _WHOLE, _TAIL = 8, 6, 32, 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Value:
+    """A value to look for, as a text or a number, at any depth."""
+
+    text: str
+    field: str = ""
+    """Only under this name."""
+
+    hidden: frozenset[str] = frozenset()
+    """What lies under these names is not looked at: nobody is to guess a secret."""
+
+    @property
+    def number(self) -> str | None:
+        """It as JSON's number, if it is one."""
+        return self.text if _NUMBER.fullmatch(self.text) else None
+
+
+def known_types() -> Iterator[str]:
+    """The types of all sagas that there are, in order; one step in the index for each."""
+    last: str | None = ""
+    while last is not None:
+        rows = Saga.objects.filter(type__gt=last).order_by("type")
+        last = rows.values_list("type", flat=True).first()
+        if last is not None:
+            yield last
+
+
+def ids_of(text: str) -> set[UUID]:
+    """Sagas whose ids begin or end so, at most `FEW` of each; hyphens do not count."""
+    digits = text.replace("-", "").lower()
+    if not _HEX.fullmatch(digits) or len(digits) >= _WHOLE:
+        return set()
+    found: set[UUID] = set()
+    if len(digits) >= _LEAST_START:
+        first, last = UUID(digits.ljust(_WHOLE, "0")), UUID(digits.ljust(_WHOLE, "f"))
+        found.update(
+            Saga.objects.filter(pk__range=(first, last)).values_list("pk", flat=True)[:FEW]
+        )
+    if len(digits) >= _LEAST_END:
+        found.update(pk for pk in _ending(digits[-_TAIL:]) if pk.hex.endswith(digits))
+    return found
+
+
+def _ending(digits: str) -> list[UUID]:
+    sagas = Saga.objects.order_by()
+    if connection.vendor != "postgresql":
+        return list(sagas.filter(pk__endswith=digits).values_list("pk", flat=True)[:FEW])
+    table = Saga._meta.db_table
+    tail = f"reverse(right({table}.id::text, {_TAIL})) LIKE %s"
+    params = [f"{digits[::-1]}%"]
+    return [
+        pk
+        for statuses in (_ENDED, _OPEN)
+        for pk in sagas.filter(status__in=statuses)
+        .extra(where=[tail], params=params)
+        .values_list("pk", flat=True)[:FEW]
+    ]
+
+
+def with_value(sagas: QuerySet[Saga], value: Value) -> QuerySet[Saga]:
+    """Those of the sagas in whose data, or in what whose steps gave, the value is."""
+    if value.field in value.hidden or "\0" in value.text + value.field:
+        return sagas.none()
+    if connection.vendor != "postgresql":
+        return sagas.filter(pk__in=_read(value))
+    ids = _indexed(value)
+    return _one_by_one(sagas, value) if ids is None else sagas.filter(pk__in=ids)
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+def _indexed(value: Value) -> set[UUID] | None:
+    """The sagas that have it, by the indexes; None if more than `FEW` rows do."""
+    data, given = _conditions(value, "data", "@?"), _conditions(value, "output", "@?")
+    queries = (
+        ("SELECT id FROM sagas_saga WHERE status IN ('completed', 'compensated', 'failed')", data),
+        ("SELECT saga_id FROM sagas_sagastep WHERE output IS NOT NULL", given),
+        ("SELECT id FROM sagas_saga WHERE status IN ('pending', 'in_progress')", data),
+    )
+    found: set[UUID] = set()
+    with connection.cursor() as cursor:
+        for sql, (where, params) in queries:
+            cursor.execute(f"{sql} AND {where} LIMIT {FEW + 1}", params)
+            rows = cursor.fetchall()
+            if len(rows) > FEW:
+                return None
+            found.update(pk for (pk,) in rows)
+    return found
+
+
+def _one_by_one(sagas: QuerySet[Saga], value: Value) -> QuerySet[Saga]:
+    """In the order in which they are asked for: so common a value is soon found often enough."""
+    data, params = _conditions(value, "sagas_saga.data", "exists")
+    given, more = _conditions(value, "step.output", "exists")
+    steps = (
+        f"SELECT bool_or({given}) FROM sagas_sagastep step"
+        " WHERE step.saga_id = sagas_saga.id AND step.output IS NOT NULL"
+    )
+    return sagas.extra(where=[f"({data} OR ({steps}))"], params=[*params, *more])
+
+
+def _conditions(value: Value, column: str, by: str) -> tuple[str, list[str]]:
+    """SQL, with its parameters, that says whether the value is in the column, and not hidden."""
+    path = f"strict $.** ? ({_predicate(value)})"
+    where = f"{column} @? %s::jsonpath"  # an index may serve this one, and never the function
+    if by != "@?":
+        where = f"jsonb_path_exists({column}, %s::jsonpath, '{{}}', true)"
+    if not value.hidden:
+        return where, [path]
+    counted = f"jsonb_array_length(jsonb_path_query_array({column}, %s::jsonpath, '{{}}', true))"
+    names = [json.dumps(name) for name in sorted(value.hidden)]
+    below = [f"strict $.** ? (exists (@.{n})).{n}.** ? ({_predicate(value)})" for n in names]
+    inside = " + ".join([counted] * len(below))
+    return f"({where} AND {counted} > {inside})", [path, path, *below]
+
+
+def _predicate(value: Value) -> str:
+    """The jsonpath condition; JSON's way to quote is jsonpath's too."""
+    at = f"@.{json.dumps(value.field)}" if value.field else "@"
+    equal = [json.dumps(value.text), *([value.number] if value.number else [])]
+    return " || ".join(f"{at} == {each}" for each in equal)
+
+
+# --- SQLite ---------------------------------------------------------------------------------------
+
+
+def _read(value: Value) -> set[UUID]:
+    """The newest sagas that have it, no more than `FEW`."""
+    found: set[UUID] = set()
+    wanted = json.dumps(value.text)[1:-1]
+    data = Saga.objects.order_by("-id").values_list("pk", "data")
+    given = SagaStep.objects.order_by("-saga_id").values_list("saga_id", "output")
+    for rows, column in ((data, "data"), (given, "output")):
+        narrowed = rows.extra(where=[f"instr({column}, %s) > 0"], params=[wanted])
+        matches = (pk for pk, document in narrowed.iterator() if _holds(document, value, ""))
+        for pk in matches:
+            found.add(pk)
+            if len(found) >= FEW:
+                break
+    return found
+
+
+def _holds(document: Any, value: Value, name: str) -> bool:
+    if isinstance(document, dict):
+        shown = ((key, below) for key, below in document.items() if key not in value.hidden)
+        return any(_holds(below, value, key) for key, below in shown)
+    if isinstance(document, list):
+        return any(_holds(below, value, "") for below in document)
+    if value.field and name != value.field:
+        return False
+    if isinstance(document, int | float) and not isinstance(document, bool):
+        return value.number is not None and Decimal(str(document)) == Decimal(value.number)
+    return bool(document == value.text)
