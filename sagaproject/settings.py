@@ -221,7 +221,10 @@ UNFOLD = {
         lambda request: static("sagas/page.css"),
         lambda request: static("sagas/overview.css"),
     ],
-    "SCRIPTS": [lambda request: static("sagas/live.js")],
+    "SCRIPTS": [
+        lambda request: static("sagas/live.js"),
+        lambda request: static("sagas/copy.js"),
+    ],
     "SIDEBAR": {
         "navigation": [
             {
