@@ -29,6 +29,7 @@ class AttemptRow:
 
     attempt: co.Attempt
     look: Look
+    date: str
     time: str
     took: str
     error: str
@@ -165,8 +166,9 @@ def _row(attempt: co.Attempt, shown: Shown) -> AttemptRow:
     return AttemptRow(
         attempt=attempt,
         look=RESULTS[attempt.result],
-        time=f"{attempt.started:%Y-%m-%d %H:%M:%S}.{attempt.started.microsecond // 1000:03d}",
-        took="" if took is None else f"{took:,.0f} ms",
+        date=f"{attempt.started:%Y-%m-%d}",
+        time=f"{attempt.started:%H:%M:%S}.{attempt.started.microsecond // 1000:03d}",
+        took="" if took is None else f"{took:.0f} ms",
         error=shown.text(attempt.error, answer),
         status=co.read(answer, "status", int),
         answer="" if answer is None else _body(answer, shown),

@@ -207,7 +207,7 @@ def _breaks(chart: Chart, bottom: float) -> Iterator[Shape]:
                 baseline=_px(_AXIS - 6),
                 tone="",
                 title=_("%(span)s, drawn short") % {"span": length},
-                text=f"⫽ {length} ⫽",
+                text=f"// {length} //",
             )
 
 

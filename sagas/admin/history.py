@@ -144,7 +144,7 @@ def _entry(
         offset=_offset(event.at, start),
         called=compensations.get(event.step, "") if compensating else event.step,
         attempt=read(data, "attempt", int),
-        duration="" if took is None else f"{took:,.0f} ms",
+        duration="" if took is None else f"{took:.0f} ms",
         in_doubt=IN_DOUBT if data.get("in_doubt") else None,
         why=shown.text(event.reason or read(data, "reason", str, ""), data),
         error=shown.text(read(data, "error", str, ""), data),

@@ -36,10 +36,8 @@ def _state(saga: Saga, steps: list[SagaStep], now: datetime) -> str:
             return _("Pending: nothing was called yet; it starts when somebody asks to execute it.")
         case SagaStatus.COMPLETED:
             return _("Completed%(when)s: all %(count)d actions succeeded%(took)s.") % words
-        case SagaStatus.COMPENSATED if not any(_called_at_all(step) for step in steps):
-            return _("Cancelled%(when)s, before anything was called.") % words
         case SagaStatus.COMPENSATED if saga.reason:
-            return _("Compensated%(when)s, because %(why)s.") % words
+            return _("Compensated%(when)s: %(why)s.") % words
         case SagaStatus.COMPENSATED:
             return _("Compensated%(when)s.") % words
         case SagaStatus.FAILED:
@@ -50,14 +48,19 @@ def _state(saga: Saga, steps: list[SagaStep], now: datetime) -> str:
 
 def _remarks(saga: Saga, steps: list[SagaStep], now: datetime) -> Iterator[str]:
     """What else somebody must know who decides about the saga."""
+    called = any(step.request is not None or step.attempts for step in steps)
+    if saga.status == SagaStatus.COMPENSATED.value and not called:
+        yield _("Nothing had been called.")
     doubtful = [step.name for step in steps if step.effect == Effect.IN_DOUBT.value]
     if doubtful:
         text = _("In doubt: %(steps)s may or may not have taken effect.")
         yield text % {"steps": ", ".join(doubtful)}
-    stands = [step.name for step in steps if step.effect == Effect.APPLIED.value]
+    applied = (step for step in steps if step.effect == Effect.APPLIED.value)
+    stands = [step.name for step in applied if step.compensation]
     if saga.status == SagaStatus.FAILED.value and stands:
-        yield _("What stands: %(steps)s.") % {"steps": ", ".join(stands)}
-    if registry.find(saga.type, saga.definition_version) is None:
+        yield _("Not taken back: %(steps)s.") % {"steps": ", ".join(stands)}
+    unknown = registry.find(saga.type, saga.definition_version) is None
+    if unknown and not saga.waiting:
         text = _("No code here knows version %(version)d of %(type)s, so nothing can be done here.")
         yield text % {"version": saga.definition_version, "type": saga.type}
     if saga.status != SagaStatus.IN_PROGRESS.value:
@@ -143,10 +146,6 @@ def _most_attempts(saga: Saga, step: SagaStep) -> int:
     executor = registry.find(saga.type, saga.definition_version)
     known = executor.definition.steps if executor else ()
     return next((each.retry.max_retries + 1 for each in known if each.name == step.name), 0)
-
-
-def _called_at_all(step: SagaStep) -> bool:
-    return step.request is not None or step.attempts > 0
 
 
 def _when(at: datetime, now: datetime) -> str:
