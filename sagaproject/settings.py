@@ -231,7 +231,10 @@ UNFOLD = {
         lambda request: static("sagas/overview.css"),
     ],
     "DASHBOARD_CALLBACK": "sagas.admin.overview.dashboard",
-    "SCRIPTS": [lambda request: static("sagas/live.js")],
+    "SCRIPTS": [
+        lambda request: static("sagas/live.js"),
+        lambda request: static("sagas/copy.js"),
+    ],
     "SIDEBAR": {
         "navigation": [
             {

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -60,9 +61,15 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
     ) -> HttpResponse:
         """The page of one saga."""
         self._require(request)
-        saga = _find(object_id)
+        now, live = timezone.now(), "X-Live" in request.headers
+        tag = detail.tag(object_id, now) if live else None
+        if tag is not None:
+            current = get_conditional_response(request, etag=tag.etag)
+            if current is not None:
+                return tag.put_on(current)
+        saga = None if live and tag is None else _find(object_id)
         if saga is None:
-            return _missing(request, object_id)
+            return HttpResponseNotFound() if live else _missing(request, object_id)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -70,10 +77,12 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
             "subtitle": str(saga),
             "original": saga,
             "buttons": operations.buttons(request.user, saga),
-            **detail.page(saga, timezone.now()),
+            **detail.page(saga, now, detail.Place.of(request.GET)),
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/sagas/saga/detail.html", context)
+        if tag is None:
+            return TemplateResponse(request, "admin/sagas/saga/detail.html", context)
+        return tag.put_on(TemplateResponse(request, "admin/sagas/saga/live.html", context))
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def operate(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from sagas.admin.course import Result, WaitKind
 from sagas.domain.state import CallKind, Operation, SagaStatus, StepStatus
 
 MAX_JSON = 20_000
@@ -83,6 +84,28 @@ EVENTS: Mapping[tuple[str, str], Look] = {
 """The kinds of event, those of attempts for the action and for the compensation."""
 
 
+RESULTS: Mapping[Result, Look] = {
+    Result.RUNNING: Look(_("under way"), "autorenew", "info"),
+    Result.SUCCEEDED: Look(_("succeeded"), "check", "success"),
+    Result.REFUSED: Look(_("refused"), "block", "danger"),
+    Result.FAILED: Look(_("not reached"), "close", "danger"),
+    Result.IN_DOUBT: IN_DOUBT,
+    Result.INTERRUPTED: Look(_("interrupted, in doubt"), "power_off", "warning"),
+    Result.BROKEN: Look(_("not built"), "bug_report", "danger"),
+}
+"""What became of an attempt."""
+
+WAITS: Mapping[WaitKind, Look] = {
+    WaitKind.WORKER: Look(_("waits for a worker"), "hourglass_empty"),
+    WaitKind.BACKOFF: Look(_("waits before the next attempt"), "schedule"),
+    WaitKind.BREAKER: Look(_("held back, nothing sent"), "pause", "warning"),
+    WaitKind.PARKED: Look(_("parked"), "local_parking", "warning"),
+    WaitKind.LEASE: Look(_("waits for the lost worker's lease"), "link_off", "warning"),
+    WaitKind.PERSON: Look(_("waits for a person"), "person"),
+}
+"""What a saga waits for."""
+
+
 def event_look(kind: str, call: str) -> Look:
     """How an event is shown; one of a kind that a newer version recorded keeps its name."""
     return (
@@ -116,7 +139,17 @@ def span(length: timedelta) -> str:
     return f"{whole} s"
 
 
+def clock(at: datetime, now: datetime) -> str:
+    """A time of day in UTC, with the date unless that is today's."""
+    at, now = at.astimezone(UTC), now.astimezone(UTC)
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def pretty(value: Any) -> str:
     """The value as indented JSON, cut when it is very long; not escaped: templates do that."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def cut(text: str) -> str:
+    """The text, or its beginning when it is very long."""
     return text if len(text) <= MAX_JSON else f"{text[:MAX_JSON]}\n…"

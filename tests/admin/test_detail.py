@@ -12,63 +12,93 @@ from django.utils.html import escape
 
 from sagas import services
 from sagas.admin import detail
+from sagas.admin import history as told
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.models import Saga, SagaEvent
 from tests.admin import staging
-from tests.admin.staging import html
+from tests.admin.staging import html, page_of
 
 pytestmark = pytest.mark.django_db
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
-def table(text: str, nth: int) -> list[list[str]]:
-    """The words of the nth table's cells, row by row."""
-    body = text.split("<tbody>")[nth].split("</tbody>")[0]
+def words(markup: str) -> str:
+    """The markup's text, without the names of icons."""
+    without = re.sub(r'<span class="material-symbols-outlined"[^>]*>\w+</span>', " ", markup)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", without)).split())
+
+
+def section(text: str, name: str) -> str:
+    """The part of the page of that id, to the next section."""
+    return text.split(f'id="{name}"', 1)[1].split('<section class="saga-card"', 1)[0]
+
+
+def history(text: str) -> list[list[str]]:
+    """The words of the history's cells, row by row, without the events' numbers."""
+    body = section(text, "history").split("<tbody>")[1].split("</tbody>")[0]
     return [
-        [
-            " ".join(unescape(re.sub(r"<[^>]*>", " ", cell)).split())
-            for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line, re.DOTALL)
-        ]
+        [words(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line, re.DOTALL)][1:]
         for line in body.split("</tr>")[:-1]
     ]
 
 
-def test_the_steps(viewer: Client) -> None:
-    rows = table(html(viewer, staging.failed()), 1)
-    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"]
-    assert [row[1:4] for row in rows] == [
-        ["validate_inventory 1 attempt", "–", "check_circle completed"],
-        ["reserve_inventory 1 attempt", "release_inventory 0 attempts", "check_circle completed"],
-        ["process_payment 1 attempt", "refund_payment 1 attempt", "error failed"],
-        ["create_sale 1 attempt", "cancel_sale 0 attempts", "error failed"],
-        ["update_inventory 0 attempts", "–", "hourglass_empty pending"],
-    ]
-    assert all(re.fullmatch(r"\d\d:\d\d:\d\d", row[4]) for row in rows[:4])
-    assert all(re.match(r"\d\d:\d\d:\d\d", row[5]) for row in rows[:4])
-    assert rows[4][4:] == ["–", "–", "–"]
-    assert [row[6] for row in rows[:4]] == [
-        'Output { "id": "x" }',
-        'Output { "id": "x" }',
-        'no money Output { "id": "x" }',
-        "no money",
-    ]
+def whole(client: Client, saga: Saga, query: str = "all=1") -> str:
+    response = client.get(f"{page_of(saga)}?{query}")
+    assert response.status_code == 200
+    return response.content.decode()
 
 
-def test_a_step_in_doubt_is_marked(viewer: Client) -> None:
-    rows = table(html(viewer, staging.in_doubt()), 1)
-    assert [row[3] for row in rows[1:4]] == [
-        "check_circle completed",
-        "autorenew in progress help in doubt",
-        "hourglass_empty pending",
+def cards(text: str) -> list[str]:
+    return [words(card) for card in re.findall(r'<li class="saga-step.*?</li>', text, re.DOTALL)]
+
+
+def test_the_diagram_of_a_failed_saga(viewer: Client) -> None:
+    assert cards(html(viewer, staging.failed())) == [
+        "1. inventory → validate_inventory succeeded 1 attempt no compensation",
+        "2. inventory → reserve_inventory succeeded 1 attempt ← release_inventory to come",
+        "3. payment here → process_payment succeeded 1 attempt"
+        " ← refund_payment failed 1 attempt no money",
+        "4. sales → create_sale failed 1 attempt ← cancel_sale not needed no money",
+        "5. inventory → update_inventory not called no compensation",
     ]
 
 
-def test_the_timeline(viewer: Client) -> None:
+def test_the_diagram_tells_what_waits_and_what_is_in_doubt(viewer: Client) -> None:
+    doubtful = cards(html(viewer, staging.in_doubt()))
+    assert doubtful[2] == (
+        "3. payment here → process_payment in doubt 1 attempt ← refund_payment not called"
+        " no answer in time"
+    )
+    assert "→ reserve_inventory waits" in cards(html(viewer, staging.held()))[1]
+    assert "being called" in cards(html(viewer, staging.driven_now()))[2]
+    assert "← refund_payment waits 1 attempt" in cards(html(viewer, staging.compensating()))[2]
+    compensated = cards(html(viewer, staging.compensated()))
+    assert "← release_inventory succeeded 1 attempt" in compensated[1]
+    assert "← refund_payment not needed" in compensated[2]
+    assert "→ validate_inventory next" in cards(html(viewer, staging.due()))[0]
+    assert all("here" not in card for card in compensated)
+
+
+def test_the_diagram_leads_to_the_attempts(viewer: Client) -> None:
+    text = html(viewer, staging.failed())
+    leads = re.findall(r'href="#(call-[^"]*)"', section(text, "documents") + text)
+    assert {"call-1-action", "call-4-action", "call-3-compensation"} <= set(leads)
+    assert "call-2-compensation" not in leads, "it was never made"
+    for target in leads:
+        assert text.count(f' id="{target}"') == 1
+
+
+def test_a_version_that_no_code_knows_is_shown(viewer: Client) -> None:
+    text = html(viewer, staging.parked())
+    assert cards(text)[0] == "1. here → validate_inventory waits no compensation"
+
+
+def test_the_history(viewer: Client) -> None:
     saga = staging.failed()
-    rows = table(html(viewer, saga), 2)
+    rows = history(whole(viewer, saga))
     assert len(rows) == saga.seq
-    happened = [" ".join(row[2].split()[1:]) for row in rows]
+    happened = [row[2] for row in rows]
     assert happened[:5] == [
         "created",
         "execute asked for",
@@ -92,20 +122,19 @@ def test_the_timeline(viewer: Client) -> None:
     assert "refund_payment was refused: no money" in rows[-1][6]
 
 
-def test_times_and_durations_of_the_timeline(viewer: Client) -> None:
+def test_times_and_durations_of_the_history(viewer: Client) -> None:
     slow = Outcome(verdict=Verdict.SUCCEEDED, output={}, duration=timedelta(milliseconds=1234.4))
     saga = staging.purchase({"validate_inventory": [slow], "reserve_inventory": [staging.LOST]})
     first = saga.created_at
     for event in SagaEvent.objects.filter(saga=saga.pk):
         at = first + timedelta(seconds=event.seq)
         SagaEvent.objects.filter(pk=event.pk).update(at=at)
-    rows = table(html(viewer, saga), 2)
+    rows = history(whole(viewer, saga))
     # counted from the execute, the second event
-    assert [row[1] for row in rows[:4]] == ["+1.0 s", "+0 ms", "+1.0 s", "+2.0 s"]
+    assert [row[1] for row in rows[:4]] == ["−1.0 s", "+0 ms", "+1.0 s", "+2.0 s"]
     assert rows[4][4] == "1234 ms"
-    retry_at = SagaEvent.objects.get(saga=saga.pk, kind="attempt_failed").data["retry_at"]
     assert rows[6][2].endswith("action not answered")
-    assert f"in doubt no answer in time next attempt at {retry_at[11:19]}" in rows[6][6]
+    assert "in doubt no answer in time next attempt at" in rows[6][6]
 
 
 def test_a_new_run_starts_its_own_clock(viewer: Client) -> None:
@@ -114,7 +143,7 @@ def test_a_new_run_starts_its_own_clock(viewer: Client) -> None:
     events = SagaEvent.objects.filter(saga=saga.pk)
     retry = events.get(kind="retry_requested")
     events.filter(pk=retry.pk).update(at=retry.at + timedelta(days=3))
-    row = table(html(viewer, saga), 2)[-1]
+    row = history(whole(viewer, saga))[-1]
     assert row[0].startswith(f"{retry.at + timedelta(days=3):%Y-%m-%d} ")
     assert row[1] == "+0 ms"
     assert row[5] == "user:x"
@@ -127,7 +156,7 @@ def test_a_retry_of_the_same_run_goes_on_with_its_clock(viewer: Client) -> None:
     events = SagaEvent.objects.filter(saga=saga.pk)
     first, retry = events.get(kind="execute_requested"), events.get(kind="retry_requested")
     events.filter(pk=retry.pk).update(at=first.at + timedelta(minutes=10))
-    assert table(html(viewer, saga), 2)[-1][1] == "+10 min"
+    assert history(whole(viewer, saga))[-1][1] == "+10 min"
 
 
 def test_request_and_answer_are_unfolded_as_json(viewer: Client) -> None:
@@ -143,7 +172,7 @@ def test_request_and_answer_are_unfolded_as_json(viewer: Client) -> None:
     assert '"body": {\n    "amount": "59.98"\n  }' in text
     assert '"body": "[[[[' in text
     assert "<summary>Request</summary>" in text
-    assert "<summary>Answer</summary>" in text
+    assert "<summary>HTTP 402</summary>" in text
 
 
 def test_the_data_is_shown_as_indented_json(viewer: Client) -> None:
@@ -189,21 +218,154 @@ def test_the_cost_does_not_grow_with_steps_and_events(viewer: Client) -> None:
             html(viewer, saga)
         return len(captured)
 
-    # session, user, two for permissions, the saga, its steps, its events
-    assert queries(saga) == queries(short) <= 7
+    # session, user, two for permissions, the saga, its steps, its runs' starts, the run's
+    # events, a page of the history
+    assert queries(saga) == queries(short) <= 9
 
 
-def test_the_earliest_of_very_many_events_are_left_out(
+def test_the_leases_are_left_out_unless_asked_for(viewer: Client) -> None:
+    saga = staging.completed()
+    leases = "a worker took the lease"
+    text = html(viewer, saga)
+    assert leases not in text
+    address = re.search(r'href="([^"]*all=1#history)"', text)
+    assert address
+    assert leases in viewer.get(unescape(address[1])).content.decode()
+
+
+def test_what_people_asked_for_stands_out(viewer: Client) -> None:
+    saga = staging.failed()
+    services.retry(saga.pk, actor="user:maria", reason="the bank is back")
+    rows = [("step_skipped", "user:otto"), ("saga_compensated", "user:otto"), ("odd", "worker-7")]
+    for number, (kind, actor) in enumerate(rows, 100):
+        event = SagaEvent(saga_id=saga.pk, seq=number, kind=kind, actor=actor, epoch=1, data={})
+        event.at = saga.updated_at
+        SagaEvent.objects.bulk_create([event])
+    Saga.objects.filter(pk=saga.pk).update(seq=102)
+    text = html(viewer, saga)
+    marked = re.findall(r'<tr id="event-\d+" class="saga-command">.*?</tr>', text, re.DOTALL)
+    told = [words(row) for row in marked]
+    assert len(told) == 3
+    assert "execute asked for shop-api" in told[0]
+    assert "retry asked for user:maria the bank is back" in told[1]
+    assert "step skipped user:otto" in told[2], "also what a newer version records"
+
+
+def test_a_long_history_is_shown_a_page_at_a_time(
     viewer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detail, "MAX_EVENTS", 5)
+    monkeypatch.setattr(told, "PAGE", 5)
+    saga = staging.completed()
+    seen: list[int] = []
+    address: str | None = f"{page_of(saga)}?all=1"
+    while address:
+        text = viewer.get(address).content.decode()
+        rows = [int(number) for number in re.findall(r'<tr id="event-(\d+)"', text)]
+        assert len(rows) <= 5
+        seen = rows + seen
+        earlier = re.search(r'href="([^"]*)">← Earlier events', text)
+        address = unescape(earlier[1]) if earlier else None
+        assert ("Latest events" in text) == (rows[-1] != saga.seq)
+    assert seen == list(range(1, saga.seq + 1))
+
+
+def test_a_long_run_is_drawn_from_its_latest_events(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detail, "MAX_EVENTS", 4)
     saga = staging.completed()
     text = html(viewer, saga)
-    rows = table(text, 2)
-    assert len(rows) == 5
-    assert rows[-1][2].endswith("completed")
-    assert f"{saga.seq - 5} earlier events are left out" in text
-    assert f'href="/api/v1/sagas/{saga.pk}/events"' in text
+    assert f"{saga.seq - 5} earlier events of this run are not drawn" in text
+    assert [words(each) for each in re.findall(r"<h3>(.*?)</h3>", text, re.DOTALL)] == [
+        "→ create_sale action, sales",
+        "→ update_inventory action, inventory",
+    ]
+
+
+def test_ten_thousand_events(viewer: Client) -> None:
+    saga = staging.in_doubt()
+    last = SagaEvent.objects.get(saga=saga.pk, seq=saga.seq)
+    started = SagaEvent.objects.get(saga=saga.pk, seq=saga.seq - 1)
+    made = []
+    for seq in range(saga.seq + 1, 10_001):
+        like = last if (seq - saga.seq) % 2 == 0 else started
+        event = SagaEvent(saga_id=saga.pk, seq=seq, epoch=1, actor="w", at=like.at)
+        event.kind, event.step, event.data = like.kind, like.step, like.data
+        made.append(event)
+    SagaEvent.objects.bulk_create(made, batch_size=2000)
+    Saga.objects.filter(pk=saga.pk).update(seq=10_000)
+    with CaptureQueriesContext(connection) as captured:
+        text = html(viewer, saga)
+    assert len(captured) <= 9
+    assert "9499 earlier events of this run are not drawn" in text
+    assert len(text) < 1_500_000
+
+
+def test_each_run_is_shown_by_itself(viewer: Client) -> None:
+    saga = staging.compensated()
+    services.retry(saga.pk, actor="user:x", reason="again")
+    saga = staging.drive(saga)
+    text = html(viewer, saga)
+    assert "← refund_payment" not in words(section(text, "attempts"))
+    assert "→ update_inventory" in words(section(text, "attempts"))
+    first = re.search(r'href="([^"]*)">Run 1', text)
+    assert first
+    assert unescape(first[1]).endswith("?run=1#run")
+    text = viewer.get(first[1]).content.decode()
+    assert "← release_inventory" in words(section(text, "attempts"))
+    assert "→ update_inventory" not in words(section(text, "attempts"))
+    assert f"{saga.pk}:1:process_payment:action" in text
+    assert f"{saga.pk}:2:process_payment:action" not in text
+    assert re.search(r'aria-current="true">Run 1', text)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("run=0", "run=-1", "run=99", "run=x", "run=" + "9" * 5000, "run=٣"),
+        *("before=0", "before=-5", "before=" + "9" * 30, "before=999999999"),
+        *("before=1", "all=2", "run=1&run=2", "%ff=%ff", "before=1e3"),
+    ],
+)
+def test_addresses_that_make_no_sense_show_the_page(viewer: Client, query: str) -> None:
+    assert "Going forward" in whole(viewer, staging.in_doubt(), query)
+
+
+def test_a_nul_byte_in_an_address_is_refused(viewer: Client) -> None:
+    saga = staging.pending()
+    for query in ("run=%00", "before=%00", "all=%00"):
+        assert viewer.get(f"{page_of(saga)}?{query}").status_code == 400
+
+
+def test_every_state_is_shown(viewer: Client) -> None:
+    makes = [
+        *(staging.pending, staging.due, staging.completed, staging.compensated, staging.failed),
+        *(staging.in_doubt, staging.compensating, staging.held, staging.driven_now, staging.parked),
+    ]
+    for make in makes:
+        text = html(viewer, make())
+        svg = re.search(r"<svg class=\"saga-chart\".*?</svg>", text, re.DOTALL)
+        assert (svg is None) == (make is staging.pending)
+        if svg:
+            assert not re.findall(r"\b(?:x|y|x1|x2|y1|y2|width|height)=\"[^\"\d-]", svg[0])
+        assert ' style="' not in text.split("<main", 1)[-1].split('class="saga-stack"')[-1]
+
+
+def test_the_chart_tells_of_each_attempt_in_words(viewer: Client) -> None:
+    text = html(viewer, staging.compensating())
+    labels = [
+        unescape(each) for each in re.findall(r'href="#attempt-\d+" aria-label="([^"]*)"', text)
+    ]
+    assert [re.sub(r", [\d.]+ ms, from [\d:]+ UTC", "", each) for each in labels] == [
+        "validate_inventory, attempt 1: succeeded",
+        "reserve_inventory, attempt 1: succeeded",
+        "process_payment, attempt 1: succeeded",
+        "create_sale, attempt 1: refused: no money",
+        "refund_payment, attempt 1: in doubt: no answer in time",
+    ]
+    for target in re.findall(r'href="#(attempt-\d+)"', text):
+        assert f'<tr id="{target}"' in text
+    assert "saga-wait-backoff saga-running" in text
 
 
 def test_an_unknown_saga_leads_back_to_the_list(viewer: Client) -> None:
