@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -88,14 +88,19 @@ def _ending(digits: str) -> list[UUID]:
     ]
 
 
-def with_value(sagas: QuerySet[Saga], value: Value) -> QuerySet[Saga]:
-    """Those of the sagas in whose data, or in what whose steps gave, the value is."""
-    if value.field in value.hidden or "\0" in value.text + value.field:
-        return sagas.none()
-    if connection.vendor != "postgresql":
-        return sagas.filter(pk__in=_read(value))
-    ids = _indexed(value)
-    return _one_by_one(sagas, value) if ids is None else sagas.filter(pk__in=ids)
+def with_value(
+    sagas: QuerySet[Saga], value: Value, *, or_one_of: Collection[UUID] = ()
+) -> QuerySet[Saga]:
+    """Those of the sagas in whose data, or in what whose steps gave, the value is.
+
+    Or those of these ids; not if too many have the value for single ones to matter.
+    """
+    ids: set[UUID] | None = set()
+    if value.field not in value.hidden:
+        ids = _indexed(value) if connection.vendor == "postgresql" else _read(value)
+    if ids is None:
+        return _one_by_one(sagas, value)
+    return sagas.filter(pk__in=ids.union(or_one_of))
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
