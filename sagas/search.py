@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from sagas.models import Saga, SagaStep
 
 FEW = 1000
-"""Up to so many sagas are named by their ids; beyond, a condition is held against each in turn."""
+"""Up to so many sagas are named by their ids; on SQLite no more are found."""
 
 _OPEN = ("pending", "in_progress")
 _ENDED = ("completed", "compensated", "failed")
@@ -88,55 +88,51 @@ def _ending(digits: str) -> list[UUID]:
     ]
 
 
-def with_value(sagas: QuerySet[Saga], value: Value) -> QuerySet[Saga]:
-    """Those of the sagas in whose data, or in what whose steps gave, the value is."""
-    if value.field in value.hidden or "\0" in value.text + value.field:
-        return sagas.none()
-    if connection.vendor != "postgresql":
-        return sagas.filter(pk__in=_read(value))
-    ids = _indexed(value)
-    return _one_by_one(sagas, value) if ids is None else sagas.filter(pk__in=ids)
+def with_value(
+    sagas: QuerySet[Saga], value: Value, *, or_one_of: Collection[UUID] = ()
+) -> QuerySet[Saga]:
+    """Those of the sagas in whose data, or in what whose steps gave, the value is.
+
+    Or those of these ids; not if too many have the value for single ones to matter.
+    """
+    if value.field in value.hidden:
+        return sagas.filter(pk__in=or_one_of)
+    if connection.vendor == "postgresql":
+        return _indexed(sagas, value, or_one_of)
+    return sagas.filter(pk__in=_read(value).union(or_one_of))
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
 
 
-def _indexed(value: Value) -> set[UUID] | None:
-    """The sagas that have it, by the indexes; None if more than `FEW` rows do."""
-    data, given = _conditions(value, "data", "@?"), _conditions(value, "output", "@?")
-    queries = (
-        ("SELECT id FROM sagas_saga WHERE status IN ('completed', 'compensated', 'failed')", data),
-        ("SELECT saga_id FROM sagas_sagastep WHERE output IS NOT NULL", given),
-        ("SELECT id FROM sagas_saga WHERE status IN ('pending', 'in_progress')", data),
-    )
-    found: set[UUID] = set()
+def _indexed(sagas: QuerySet[Saga], value: Value, also: Collection[UUID]) -> QuerySet[Saga]:
+    queries = [
+        (f"{sql} AND {condition}", params)
+        for sql, column in (
+            (f"SELECT id FROM sagas_saga WHERE status IN {_ENDED}", "data"),
+            ("SELECT saga_id FROM sagas_sagastep WHERE output IS NOT NULL", "output"),
+            (f"SELECT id FROM sagas_saga WHERE status IN {_OPEN}", "data"),
+        )
+        for condition, params in (_condition(value, column),)
+    ]
+    found = set(also)
     with connection.cursor() as cursor:
-        for sql, (where, params) in queries:
-            cursor.execute(f"{sql} AND {where} LIMIT {FEW + 1}", params)
+        for sql, params in queries:
+            cursor.execute(f"{sql} LIMIT {FEW + 1}", params)
             rows = cursor.fetchall()
             if len(rows) > FEW:
-                return None
+                # The database is to put them together, at a cost that grows with their number.
+                every = " UNION ALL ".join(sql for sql, _params in queries)
+                together = [param for _sql, params in queries for param in params]
+                return sagas.extra(where=[f"sagas_saga.id IN ({every})"], params=together)
             found.update(pk for (pk,) in rows)
-    return found
+    return sagas.filter(pk__in=found)
 
 
-def _one_by_one(sagas: QuerySet[Saga], value: Value) -> QuerySet[Saga]:
-    """In the order in which they are asked for: so common a value is soon found often enough."""
-    data, params = _conditions(value, "sagas_saga.data", "exists")
-    given, more = _conditions(value, "step.output", "exists")
-    steps = (
-        f"SELECT bool_or({given}) FROM sagas_sagastep step"
-        " WHERE step.saga_id = sagas_saga.id AND step.output IS NOT NULL"
-    )
-    return sagas.extra(where=[f"({data} OR ({steps}))"], params=[*params, *more])
-
-
-def _conditions(value: Value, column: str, by: str) -> tuple[str, list[str]]:
+def _condition(value: Value, column: str) -> tuple[str, list[str]]:
     """SQL, with its parameters, that says whether the value is in the column, and not hidden."""
     path = f"strict $.** ? ({_predicate(value)})"
-    where = f"{column} @? %s::jsonpath"  # an index may serve this one, and never the function
-    if by != "@?":
-        where = f"jsonb_path_exists({column}, %s::jsonpath, '{{}}', true)"
+    where = f"{column} @? %s::jsonpath"
     if not value.hidden:
         return where, [path]
     counted = f"jsonb_array_length(jsonb_path_query_array({column}, %s::jsonpath, '{{}}', true))"

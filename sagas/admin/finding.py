@@ -38,10 +38,7 @@ def find(sagas: QuerySet[Saga], text: str) -> QuerySet[Saga]:
         return sagas.filter(type__in=types)
     if any(name.lower().startswith(start) for name in _steps()):
         return sagas.filter(status__in=_AT_A_STEP, current_step__istartswith=term)
-    ids = search.ids_of(term.removeprefix("…"))
-    if ids:
-        return sagas.filter(pk__in=ids)
-    return search.with_value(sagas, _value(term))
+    return search.with_value(sagas, _value(term), or_one_of=search.ids_of(term.removeprefix("…")))
 
 
 def _steps() -> set[str]:

@@ -60,7 +60,10 @@ class Made:
 
 
 def make_history(number: int, *, seed: int, told: Callable[[int], None] = lambda _: None) -> Made:
-    """Add that many sagas to the database; `told` hears how many are there so far."""
+    """Add that many sagas to the database, or none if the code knows neither type.
+
+    `told` hears how many are there so far.
+    """
     chance = random.Random(seed)
     kinds = {
         (saga_type, scenario): _played(executor, scenario, chance)
@@ -69,8 +72,11 @@ def make_history(number: int, *, seed: int, told: Callable[[int], None] = lambda
         for scenario in (*ORDINARY, *FAILED, *OPEN)
     }
     until = selectors.database_now()
-    wanted = _drawn(number, [key for key in _TYPES if (key, completed) in kinds], chance)
     counts: Counter[tuple[str, str]] = Counter()
+    types = [name for name in _TYPES if (name, completed) in kinds]
+    if not types:
+        return Made(counts=counts, since=until, until=until)
+    wanted = _drawn(number, types, chance)
     shop = _Shop(chance, number, Saga.objects.count())
     write = _copy if connection.vendor == "postgresql" else _insert
     for start in range(0, number, _BATCH):

@@ -6,17 +6,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from uuid import UUID
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
 from executors.purchase import PurchaseSagaExecutor
 from sagas import search, services
+from sagas.admin import paging
 from sagas.models import Saga
 from tests.admin import staging
 
@@ -42,14 +45,21 @@ def linked(client: Client, text: str, address: str = LIST) -> str | None:
     return LIST + unescape(link[1]) if link else None
 
 
+def by(column: str) -> str:
+    """The parameter that orders the list by that column."""
+    request = RequestFactory().get(LIST)
+    request.user = User(is_superuser=True, is_active=True)
+    model_admin = admin.site.get_model_admin(Saga)
+    columns = model_admin.get_changelist_instance(request).list_display
+    return f"o={list(columns).index(column)}"
+
+
 @contextmanager
 def page_length(length: int) -> Iterator[None]:
     model_admin = admin.site.get_model_admin(Saga)
-    model_admin.list_per_page = length
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model_admin), "list_per_page", length)
         yield
-    finally:
-        del model_admin.list_per_page
 
 
 def row(client: Client, saga: Saga) -> str:
@@ -223,6 +233,16 @@ def test_search_by_id(viewer: Client) -> None:
     assert found(viewer, {"q": whole[:-1] + ("0" if whole[-1] != "0" else "1")}) == []
 
 
+def test_what_may_be_an_id_or_a_number_finds_both(viewer: Client) -> None:
+    saga, other = staging.completed(), staging.completed()
+    pk = UUID(saga.pk.hex[:24] + "12345678")
+    Saga.objects.filter(pk=other.pk).update(data=other.data | {"customer_id": 12345678})
+    third = Saga.objects.defer().get(pk=saga.pk)
+    third.pk = pk
+    third.save(force_insert=True)
+    assert {s.pk for s in found(viewer, {"q": "12345678"})} == {pk, other.pk}
+
+
 @pytest.mark.parametrize("make", [staging.pending, staging.completed, staging.in_doubt])
 def test_search_by_the_end_of_an_id(viewer: Client, make) -> None:
     saga, _ = make(), make()
@@ -327,8 +347,8 @@ def test_the_newest_come_first_by_the_primary_key(viewer: Client) -> None:
     # created_at is not what orders
     Saga.objects.filter(pk=first.pk).update(created_at=timezone.now() + timedelta(days=1))
     assert found(viewer, {}) == [third, second, first]
-    assert found(viewer, {"o": "6"}) == [third, second, first]
-    assert found(viewer, {"o": "-6"}) == [first, second, third]
+    assert shown(viewer, f"{LIST}?{by('age')}") == [third, second, first]
+    assert shown(viewer, f"{LIST}?{by('age').replace('=', '=-')}") == [first, second, third]
 
 
 def test_pages(viewer: Client) -> None:
@@ -354,14 +374,19 @@ def test_pages(viewer: Client) -> None:
     assert linked(viewer, "Newer", top) is not None
 
 
-@pytest.mark.parametrize("query", ["?ended=7d", "?status__exact=failed&o=-6", "?o=6&is=failed"])
+@pytest.mark.parametrize(
+    "query", ["?ended=7d", "?status__exact=failed&oldest", "?newest&is=failed"]
+)
 def test_pages_in_other_orders(viewer: Client, query: str) -> None:
     first, second, third = sagas = [staging.failed() for _ in range(3)]
     now = timezone.now()
     for saga, minutes in zip(sagas, (3, 1, 3), strict=True):
         moment = now - timedelta(minutes=minutes)
         Saga.objects.filter(pk=saga.pk).update(ended_at=moment)
-    wanted = {"?ended=7d": [second, third, first], "?o=6&is=failed": sagas[::-1]}.get(query, sagas)
+    wanted = {"?ended=7d": [second, third, first], "?newest&is=failed": sagas[::-1]}.get(
+        query, sagas
+    )
+    query = query.replace("newest", by("age")).replace("oldest", by("age").replace("=", "=-"))
     with page_length(1):
         address: str | None = LIST + query
         pages: list[Saga] = []
@@ -379,14 +404,29 @@ def test_in_progress_by_the_next_attempt(viewer: Client) -> None:
         due_at = timezone.now() + timedelta(hours=hours)
         Saga.objects.filter(pk=saga.pk).update(due_at=due_at)
     ended = staging.completed()
-    by_due = {"status__exact": "in_progress", "o": "5"}
-    assert found(viewer, by_due) == [second, first, third]
+    by_due = by("follows")
+    assert shown(viewer, f"{LIST}?status__exact=in_progress&{by_due}") == [second, first, third]
     with page_length(1):
-        address = linked(viewer, "After", f"{LIST}?is=retrying&o=5")
+        address = linked(viewer, "After", f"{LIST}?is=retrying&{by_due}")
         assert address is not None
         assert shown(viewer, address) == [first]
     # where others have no next attempt, nothing is ordered by it
-    assert found(viewer, {"o": "5"}) == [ended, *sagas[::-1]]
+    assert shown(viewer, f"{LIST}?{by_due}") == [ended, *sagas[::-1]]
+
+
+def test_what_an_action_could_be_applied_to_is_counted_up_to_a_limit(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(model_admin: object, request: object, queryset: object) -> None:
+        """Does nothing."""
+
+    monkeypatch.setattr(type(admin.site.get_model_admin(Saga)), "actions", [look])
+    for _ in range(3):
+        staging.pending()
+    with page_length(1):
+        assert "Select all 3 sagas" in root.get(LIST).content.decode()
+        monkeypatch.setattr(paging, "MOST_COUNTED", 2)
+        assert "Select all more than 2 sagas" in root.get(LIST).content.decode()
 
 
 def test_the_cost_does_not_grow_with_the_sagas(viewer: Client) -> None:

@@ -1,0 +1,127 @@
+"""How the list's queries are answered among many sagas: by indexes, reading little.
+
+PostgreSQL's own plans, with its settings as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django.plugin import DjangoDbBlocker
+
+from sagas.admin.filters import QUESTIONS
+from sagas.models import Saga
+from sagas.seeding import make_history
+
+pytestmark = [
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="plans of PostgreSQL"),
+    pytest.mark.xdist_group("plans"),
+]
+
+LIST = "/admin/sagas/saga/"
+MANY = 20_000
+MOST_READ = 1_500
+"""Rows that one query may look at: a few pages, or all that are in progress."""
+
+
+@pytest.fixture(scope="module")
+def many(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A history that stays for the tests of this module: VACUUM takes no part in transactions."""
+    with django_db_blocker.unblock():
+        make_history(MANY, seed=1)
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE sagas_saga, sagas_sagastep, sagas_sagaevent CASCADE")
+
+
+@pytest.fixture
+def client(many: None, db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def deep() -> Saga:
+    return Saga.objects.order_by("id")[MANY // 10]
+
+
+def queries() -> dict[str, dict[str, str]]:
+    return {
+        "first": {},
+        "deep": {"after": str(deep().pk)},
+        "newer": {"before": str(deep().pk)},
+        "oldest": {"o": "6"},
+        **{
+            name: {"status__exact": name}
+            for name in ("pending", "in_progress", "completed", "compensated", "failed")
+        },
+        "type": {"type": "return_saga"},
+        **{f"is {name}": {"is": name} for name in QUESTIONS},
+        "by due": {"status__exact": "in_progress", "o": "5"},
+        "ended": {"ended": "7d"},
+        "ended 1h": {"ended": "1h"},
+        "failed lately": {"ended": "7d", "is": "failed"},
+        "created day": {"created": f"{deep().created_at:%Y-%m-%d}"},
+        "created month": {"created": f"{deep().created_at:%Y-%m}"},
+        "q id": {"q": str(deep().pk)},
+        "q start": {"q": str(deep().pk)[:18]},
+        "q end": {"q": deep().pk.hex[-12:]},
+        "q type": {"q": "return"},
+        "q step": {"q": "process_"},
+        "q sale": {"q": "sale-777"},
+        "q customer": {"q": "customer_id=1777"},
+        "q nothing": {"q": "nothing is called so"},
+    }
+
+
+def plan(sql: str) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+        (found,) = cursor.fetchone()
+    document: list[dict[str, Any]] = json.loads(found) if isinstance(found, str) else found
+    top: dict[str, Any] = document[0]["Plan"]
+    return top
+
+
+def nodes(top: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield top
+    for below in top.get("Plans", ()):
+        yield from nodes(below)
+
+
+def read(node: dict[str, Any]) -> float:
+    """Rows that a scan looked at."""
+    each = sum(
+        node.get(name, 0)
+        for name in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    )
+    return float(each * node["Actual Loops"])
+
+
+def test_every_query_is_served_by_an_index_and_reads_little(client: Client) -> None:
+    for name, query in queries().items():
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(LIST, query).status_code == 200
+        asked = [q["sql"] for q in captured if "sagas_saga" in q["sql"]]
+        assert asked
+        for sql in asked:
+            assert "COUNT(" not in sql, name
+            for node in nodes(plan(sql)):
+                if "Scan" in node["Node Type"]:
+                    assert node["Node Type"] != "Seq Scan", (name, sql)
+                    assert read(node) <= MOST_READ, (name, sql)
+
+
+def test_a_page_is_as_cheap_at_the_end_as_at_the_beginning(client: Client) -> None:
+    for query in ({}, {"after": str(deep().pk)}, {"status__exact": "completed"}):
+        with CaptureQueriesContext(connection) as captured:
+            client.get(LIST, query)
+        (page,) = (q["sql"] for q in captured if "LIMIT 51" in q["sql"])
+        assert max(read(node) for node in nodes(plan(page))) <= 100
