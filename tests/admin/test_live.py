@@ -29,7 +29,7 @@ def test_only_the_part_that_changes_is_sent(viewer: Client) -> None:
     text = response.content.decode()
     assert response.status_code == 200
     assert text.strip().startswith('<div class="saga-stack">')
-    assert text.strip() in html(viewer, saga).replace("0 ms", "0 ms") or "saga-standing" in text
+    assert "saga-standing" in text
     assert "<html" not in text
     assert "data-live=" not in text
     assert "no-store" in response.headers["Cache-Control"], "or going back would show a fragment"
@@ -53,6 +53,14 @@ def test_nothing_is_sent_while_nothing_changed(
     assert ask(viewer, saga, ask(viewer, saga).headers["ETag"]).status_code == 304
 
 
+def test_what_is_read_out_tells_the_state_without_the_clock(viewer: Client) -> None:
+    saga = staging.in_doubt()
+    assert 'data-live-say="in progress, forward, in doubt: process_payment"' in html(viewer, saga)
+    services.compensate(saga.pk, actor="user:x", reason="wrong price")
+    text = html(viewer, saga)
+    assert 'data-live-say="in progress, compensating, in doubt: process_payment"' in text
+
+
 def test_what_time_changes_is_sent_too(viewer: Client) -> None:
     saga = staging.in_doubt()
     due = Saga.objects.values_list("due_at", flat=True).get(pk=saga.pk)
@@ -65,7 +73,8 @@ def test_what_time_changes_is_sent_too(viewer: Client) -> None:
     far = due.replace(second=0, microsecond=0) - timedelta(minutes=30)
     assert tags(far, 60) == 6, "an hour's wait is told to the minute"
     assert tags(due - timedelta(seconds=60), 20) >= 10, "one of seconds, to the second"
-    passed = {detail.tag(str(saga.pk), due + timedelta(microseconds=us)).etag for us in (-1, 1)}
+    just = [detail.tag(str(saga.pk), due + timedelta(microseconds=us)) for us in (-1, 1)]
+    passed = {each.etag for each in just if each}
     assert len(passed) == 2, "that it is due now changes the sentence at once"
 
 

@@ -52,27 +52,23 @@
     function keepUpToDate(element) {
         const every = Number(element.dataset.liveEvery) || 2000;
         const words = {
-            pause: element.dataset.livePause || "Pause updates",
+            pause: element.dataset.livePause || "Pause updates", // in the page's language
             resume: element.dataset.liveResume || "Resume updates",
             stale: element.dataset.liveStale || "Not up to date since",
         };
         const bar = document.createElement("div");
         const [note, said, button] = ["span", "span", "button"].map((name) => document.createElement(name));
-        bar.className = "saga-live-bar";
-        said.className = "saga-unseen";
+        [bar.className, said.className] = ["saga-live-bar", "saga-unseen"];
         said.setAttribute("role", "status");
-        button.type = "button";
-        button.textContent = words.pause;
+        [button.type, button.textContent] = ["button", words.pause];
         bar.append(note, said, button);
         element.before(bar);
-        let [etag, timer, failures, paused, ended, asking] = ["", 0, 0, false, false, false];
-        let good = new Date();
+        let [etag, timer, failures, paused, ended, asking, good] = ["", 0, 0, false, false, false, new Date()];
 
         const later = () => {
             clearTimeout(timer);
             if (!paused && !ended) timer = setTimeout(ask, Math.min(every * 2 ** failures, LONGEST));
         };
-
         const saying = () => element.querySelector("[data-live-say]")?.dataset.liveSay || "";
 
         async function take(response) {
@@ -110,8 +106,7 @@
         button.addEventListener("click", () => {
             paused = !paused;
             button.textContent = paused ? words.resume : words.pause;
-            if (paused) clearTimeout(timer);
-            else ask();
+            return paused ? clearTimeout(timer) : ask();
         });
         document.addEventListener("visibilitychange", () => (paused || ended ? null : ask()));
         later();
