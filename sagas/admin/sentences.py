@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from executors.registry import registry
-from executors.secrets import redactor
+from executors.secrets import hiding
 from sagas.admin.words import clock, span
 from sagas.domain.decide import MAX_CRASHES
 from sagas.domain.state import CallKind, Direction, Effect, SagaStatus
@@ -19,9 +19,8 @@ from sagas.models import Saga, SagaStep
 def standing(saga: Saga, now: datetime) -> str:
     """Why the saga is where it is, what happens next, and when; without its secrets."""
     steps = list(saga.steps.all())
-    outputs = (step.output for step in steps if step.output is not None)
     sentences = [_state(saga, steps, now), *_remarks(saga, steps, now)]
-    return redactor(saga.type).text(" ".join(sentences), saga.data, *outputs)
+    return hiding(saga).text(" ".join(sentences))
 
 
 def _state(saga: Saga, steps: list[SagaStep], now: datetime) -> str:

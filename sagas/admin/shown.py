@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from executors.secrets import redactor
+from executors.secrets import hiding
 from sagas.admin.words import cut, pretty
 from sagas.domain import strictjson
 from sagas.models import Saga
@@ -15,17 +15,15 @@ class Shown:
     """One saga's documents and texts without its secrets; not escaped: templates do that."""
 
     def __init__(self, saga: Saga) -> None:
-        self._redactor = redactor(saga.type)
-        steps = list(saga.steps.all())
-        self._documents = [saga.data, *(step.output for step in steps if step.output is not None)]
+        self._hide = hiding(saga)
 
     def text(self, text: str, *documents: Any) -> str:
         """The text without the secrets of the saga's data and outputs, and of the documents."""
-        return self._redactor.text(text, *self._documents, *documents) if text else text
+        return self._hide.text(text, *documents)
 
     def document(self, value: Any) -> Any:
         """The document without its secrets."""
-        return self._redactor.document(value)
+        return self._hide.document(value)
 
     def json(self, value: Any) -> str:
         """The document without its secrets, as indented JSON."""
