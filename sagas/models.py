@@ -124,7 +124,8 @@ class SagaStep(models.Model):
     )
     effect = models.CharField(max_length=16, choices=_choices(Effect), default=Effect.NONE.value)
     calling = models.CharField(max_length=16, blank=True, default="")
-    revision = models.PositiveSmallIntegerField(default=0)
+    # The database's own default, too: code of before inserts rows without it.
+    revision = models.PositiveSmallIntegerField(default=0, db_default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
     compensation_attempts = models.PositiveSmallIntegerField(default=0)
     output = models.JSONField(null=True, blank=True)
