@@ -15,7 +15,7 @@ def test_the_transition_table_is_the_codes() -> None:
 
 def test_the_modules_named_are_there() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    named = {word.strip("`,|") for word in page.split() if word.strip("`,|").endswith(".py")}
+    named = {word.strip("`,|()") for word in page.split() if word.strip("`,|()").endswith(".py")}
     for name in named:
         places = [ROOT / name, *(ROOT / "sagas" / part / name for part in ("domain", "admin"))]
         assert any(place.exists() for place in places), name
