@@ -11,6 +11,7 @@ import requests
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver
 
+from sagas.admin import urls
 from tests.input.guard import Guard, faults
 from tests.input.people import log_in, token
 from tests.input.questions import LONG, NUL, ODD_IDS, QUERIES
@@ -40,9 +41,12 @@ def addresses(guard: Guard) -> list[str]:
         "content_type_id": "4",
         "app_label": "auth",
         "url": "nothing/here",
+        "bulk_id": pending,
+        "proposal_id": "1",
+        "name": "payment",
     }
     found = []
-    for route in routes(admin.site.urls[0]):
+    for route in routes([*urls.urlpatterns, *admin.site.urls[0]]):
         for object_id in {"1", pending} if "object_id" in route else {"1"}:
             filled = re.sub(
                 r"<(?:\w+:)?(\w+)>",
