@@ -157,6 +157,8 @@ class ResolveForm(MendingForm):
         field = self.fields["step"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(name, name) for name in doubts]
+        if doubts:
+            _hint(self.fields["output"], saga, doubts[0])
 
     def first_trigger(self) -> tr.Trigger:
         told = self.cleaned_data
@@ -185,6 +187,8 @@ class SkipForm(MendingForm):
         self.call = services.mendable(saga).skip
         if self.call is None or self.call.kind is CallKind.COMPENSATION:
             del self.fields["output"]
+        else:
+            _hint(self.fields["output"], saga, self.call.step)
 
     def first_trigger(self) -> tr.Trigger:
         step = self.call.step if self.call else ""
@@ -213,6 +217,14 @@ class EditForm(MendingForm):
     def first_trigger(self) -> tr.Trigger:
         kept = with_hidden(self.cleaned_data["edited"], self.shown, self.saga.data)
         return services.editing(self.saga, kept)
+
+
+def _hint(field: forms.Field, saga: Saga, step: str) -> None:
+    """Show which fields an output of the step has."""
+    names = services.output_fields(saga, step)
+    if names:
+        shape = json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)
+        field.widget.attrs["placeholder"] = shape
 
 
 def with_hidden(edited: Any, shown: Any, data: Any) -> Any:

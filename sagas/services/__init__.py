@@ -26,7 +26,14 @@ from sagas.services.creating import (
     create_saga,
     validated,
 )
-from sagas.services.mending import Mendable, editing, mendable, resolution, skipping
+from sagas.services.mending import (
+    Mendable,
+    editing,
+    mendable,
+    output_fields,
+    resolution,
+    skipping,
+)
 from sagas.services.operating import (
     OPERATIONS,
     MovedOn,
@@ -72,6 +79,7 @@ __all__ = [
     "get_saga",
     "mendable",
     "needs_approval",
+    "output_fields",
     "perform",
     "preview",
     "propose",

@@ -10,7 +10,7 @@ from executors.base import Refusal, SagaExecutor
 from executors.registry import registry
 from sagas.domain import triggers as tr
 from sagas.domain.rules import Call, call_to_skip, doubts_to_resolve, may_edit
-from sagas.domain.state import Json
+from sagas.domain.state import Direction, Json
 from sagas.models import Saga
 from sagas.services.creating import InvalidData, validated
 from sagas.services.reading import code_and_state
@@ -46,14 +46,24 @@ def mendable(saga: Saga) -> Mendable:
 def resolution(
     saga: Saga, step: str, *, applied: bool, evidence: str, output: Any = None
 ) -> tr.Resolve:
-    """What says that the step took effect, or did not. Raises InvalidData for the output."""
+    """What says that the step took effect, or did not. Raises InvalidData for the output.
+
+    Going forward, later steps read what the participant would have answered: it must be given.
+    """
     checked = _output(saga, step, output) if applied else None
     return tr.Resolve(step=step, applied=applied, evidence=evidence, output=checked)
 
 
 def skipping(saga: Saga, step: str, output: Any = None) -> tr.Skip:
-    """What has the step skipped. Raises InvalidData for the output."""
+    """What has the step skipped. Raises InvalidData for the output, as for a resolution."""
     return tr.Skip(step=step, output=_output(saga, step, output))
+
+
+def output_fields(saga: Saga, step: str) -> list[str]:
+    """The fields that an output of the step has, as far as its code says."""
+    executor = _code(saga)
+    answer = executor.step(step).answer if executor is not None else None
+    return [*answer().fields] if answer is not None else []
 
 
 def editing(saga: Saga, data: Any) -> tr.EditData:
@@ -68,13 +78,19 @@ def _code(saga: Saga) -> SagaExecutor | None:
 
 
 def _output(saga: Saga, name: str, output: Any) -> Json | None:
-    """The output as the step's serializer keeps it; None if none is given. Raises InvalidData."""
+    """The output as the step's serializer keeps it; None if none is given, and none is needed.
+
+    Raises InvalidData.
+    """
+    executor = _code(saga)
+    answer = executor.step(name).answer if executor is not None and name else None
     if output is None:
+        forward = saga.direction == Direction.FORWARD.value
+        if answer is not None and forward and executor and executor.steps[-1].name != name:
+            raise InvalidData({"output": ["Later steps read it: what would have been answered?"]})
         return None
     if not isinstance(output, Mapping):
         raise InvalidData({"output": ["It is not a JSON object."]})
-    executor = _code(saga)
-    answer = executor.step(name).answer if executor is not None else None
     if answer is None:
         return dict(output)
     serializer = answer(data=output)

@@ -254,6 +254,15 @@ def test_a_doubt_is_resolved_from_form_to_history(login) -> None:
     assert staging.drive(saga).status == "completed"
 
 
+def test_the_fields_of_an_output_are_told_and_later_steps_must_not_miss_it(root: Client) -> None:
+    saga = staging.in_doubt()
+    text = staging.html(root, saga, "resolve")
+    assert 'placeholder="{&quot;payment_id&quot;: &quot;…&quot;}"' in text
+    told = {"step": "process_payment", "applied": "yes", "evidence": "e", "preview": "1"}
+    assert "Later steps read it" in root.post(page_of(saga, "resolve"), told).content.decode()
+    assert calls(root.post(page_of(saga, "resolve"), told | {"applied": "no"})) == FORWARD[2:]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -284,6 +293,7 @@ def test_a_confirmation_of_something_else_than_was_previewed_is_refused(root: Cl
     saga = staging.in_doubt()
     before = facts(saga)
     told = {"step": "process_payment", "applied": "yes", "evidence": "e"}
+    told["output"] = '{"payment_id": "p-7"}'
     page = root.post(page_of(saga, "resolve"), told | {"preview": "1"})
     body = told | {"applied": "no", "reason": "r", "fingerprint": fingerprint(page)}
     answer = root.post(page_of(saga, "resolve"), body)
