@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from sagas import services
 from sagas.admin import forms, plans
-from sagas.admin.refusals import refusal
+from sagas.admin.refusals import in_a_line, refusal
 from sagas.admin.sentences import standing
 from sagas.admin.words import OPERATIONS, STATUSES, Look
 from sagas.domain.state import Operation
@@ -161,7 +161,7 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
         elif not form.asks:
             plan = services.preview(saga.id, *_unasked(form))
     except services.InvalidData as error:
-        form.add_error(None, _("It does not fit: %(errors)s") % {"errors": _sentence(error.errors)})
+        form.add_error(None, _("It does not fit: %(errors)s") % {"errors": in_a_line(error.errors)})
     except services.NotAllowed as refused:
         return _refuse(request, saga, task, refusal(str(refused)))
     except services.MovedOn:
@@ -240,16 +240,6 @@ def _refuse(request: HttpRequest, saga: Saga, task: Task, why: str = "") -> Http
         text += " " + _("Possible now: %(names)s.") % {"names": names}
     messages.error(request, text)
     return redirect(url(saga))
-
-
-def _sentence(errors: Any) -> str:
-    """The errors of a serializer on one line, each with the name of its field."""
-    if isinstance(errors, Mapping):
-        told = ((name, _sentence(below)) for name, below in errors.items())
-        return _("; ").join(_("%(what)s: %(why)s") % {"what": n, "why": why} for n, why in told)
-    if isinstance(errors, list):
-        return " ".join(_sentence(below) for below in errors)
-    return str(errors)
 
 
 def url(saga: Saga, view: str = "change") -> str:

@@ -1,8 +1,10 @@
-"""Why an operation was refused, in the reader's language: the engine speaks English alone."""
+"""Why an operation was refused, in the reader's language; the engine speaks English alone."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
@@ -39,3 +41,13 @@ def refusal(why: str) -> str:
     }
     words = {"status": status_look(found[1]).text, "operation": can_not[found[2]]}
     return _("a saga that is %(status)s cannot %(operation)s") % words
+
+
+def in_a_line(errors: Any) -> str:
+    """The errors of a serializer on one line, each with the name of its field."""
+    if isinstance(errors, Mapping):
+        told = ((name, in_a_line(below)) for name, below in errors.items())
+        return _("; ").join(_("%(what)s: %(why)s") % {"what": n, "why": why} for n, why in told)
+    if isinstance(errors, list):
+        return " ".join(in_a_line(below) for below in errors)
+    return str(errors)
