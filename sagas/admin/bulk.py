@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from sagas import services
 from sagas.admin.forms import ReasonForm
@@ -26,7 +26,7 @@ from sagas.models import BulkItem, BulkOperation, Saga
 
 _RESULTS = {
     "": Look(gettext_lazy("waits"), "hourglass_empty"),
-    "accepted": Look(gettext_lazy("accepted"), "check", "success"),
+    "accepted": Look(pgettext_lazy("saga", "accepted"), "check", "success"),
     "refused": Look(gettext_lazy("refused, nothing done"), "block", "danger"),
 }
 _PER_PAGE = 50

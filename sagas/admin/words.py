@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from sagas.admin.course import Result, WaitKind
@@ -89,7 +89,7 @@ EVENTS: Mapping[tuple[str, str], Look] = {
 RESULTS: Mapping[Result, Look] = {
     Result.RUNNING: Look(_("under way"), "autorenew", "info"),
     Result.SUCCEEDED: Look(_("succeeded"), "check", "success"),
-    Result.REFUSED: Look(_("refused"), "block", "danger"),
+    Result.REFUSED: Look(pgettext_lazy("attempt", "refused"), "block", "danger"),
     Result.FAILED: Look(_("not reached"), "close", "danger"),
     Result.IN_DOUBT: IN_DOUBT,
     Result.INTERRUPTED: Look(_("interrupted, in doubt"), "power_off", "warning"),

@@ -83,7 +83,8 @@ def bulk_operations(made: Mapping[str, Saga]) -> Iterator[Page]:
     # What is done changes the sagas: last, so that the pages of all of them come before.
     yield reverse("admin:sagas_bulk", args=[drafts[0].pk]), None
     yield reverse("admin:sagas_bulk", args=[drafts[1].pk]), None
-    made["compensated"].steps.filter(position=1).update(error="it moved on")
+    moved_on = Saga.objects.filter(pk=made["compensated"].pk)
+    moved_on.update(data=staging.DATA | {"customer_id": 124})
     services.confirm_bulk(drafts[2].pk, actor="user:root", reason="r")
     services.run_bulk(drafts[2].pk)
     yield reverse("admin:sagas_bulk", args=[drafts[2].pk]), None
