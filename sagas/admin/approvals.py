@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from sagas import services
@@ -23,7 +23,7 @@ from sagas.domain import triggers as tr
 from sagas.models import Proposal
 
 DECISIONS = {
-    "": Look(gettext_lazy("open"), "front_hand", "warning"),
+    "": Look(pgettext_lazy("proposal", "open"), "front_hand", "warning"),
     "approved": Look(gettext_lazy("approved"), "check_circle", "success"),
     "rejected": Look(gettext_lazy("rejected"), "block", "danger"),
     "withdrawn": Look(gettext_lazy("withdrawn"), "undo"),

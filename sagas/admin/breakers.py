@@ -28,6 +28,7 @@ from executors.secrets import redactor
 from sagas.admin import links, parts
 from sagas.admin.forms import ReasonForm
 from sagas.admin.operations import may
+from sagas.admin.refusals import refusal
 from sagas.admin.words import Look
 from sagas.models import Saga
 
@@ -138,7 +139,7 @@ def _perform(request: HttpRequest, name: str, reason: str) -> HttpResponseBase:
             breaker.reset()
     except Unshared as why:
         text = _("The breaker of %(name)s was not reset: %(why)s. Nothing changed.")
-        messages.error(request, text % {"name": name, "why": why})
+        messages.error(request, text % {"name": name, "why": refusal(str(why))})
         return redirect("admin:index")
     parts.forget()
     actor = f"user:{request.user.get_username()}"

@@ -14,18 +14,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from sagas import services
 from sagas.admin.forms import ReasonForm
 from sagas.admin.operations import TASKS, actor
+from sagas.admin.refusals import refusal
 from sagas.admin.words import Look, status_look
 from sagas.domain.state import ENDED, Operation, SagaStatus
 from sagas.models import BulkItem, BulkOperation, Saga
 
 _RESULTS = {
     "": Look(gettext_lazy("waits"), "hourglass_empty"),
-    "accepted": Look(gettext_lazy("accepted"), "check", "success"),
+    "accepted": Look(pgettext_lazy("saga", "accepted"), "check", "success"),
     "refused": Look(gettext_lazy("refused, nothing done"), "block", "danger"),
 }
 _PER_PAGE = 50
@@ -78,7 +79,8 @@ def headline(bulk: BulkOperation, so_far: Progress) -> Look:
         return Look(_("Running: %(done)d of %(total)d") % words, "autorenew", "info")
     problems = []
     if so_far.refused:
-        problems.append(_("%(n)d refused") % {"n": so_far.refused})
+        text = ngettext("%(n)d refused", "%(n)d refused", so_far.refused)
+        problems.append(text % {"n": so_far.refused})
     if so_far.failed:
         problems.append(_("%(n)d failed") % {"n": so_far.failed})
     if so_far.moving:
@@ -96,8 +98,9 @@ def ask(request: HttpRequest, operation: Operation, sagas: QuerySet[Saga]) -> Ht
     ids = sagas.order_by("-pk").values_list("pk", flat=True)[: services.MOST_IN_BULK + 1]
     try:
         bulk = services.draft_bulk(operation, ids, actor=actor(request))
-    except services.TooMany as error:
-        messages.error(request, _("Nothing was done: %(why)s.") % {"why": error})
+    except services.TooMany:
+        text = _("Nothing was done: a bulk operation takes 1 to %(most)d sagas.")
+        messages.error(request, text % {"most": services.MOST_IN_BULK})
         return redirect("admin:sagas_saga_changelist")
     return redirect("admin:sagas_bulk", bulk.pk)
 
@@ -156,9 +159,20 @@ def _groups(bulk: BulkOperation) -> list[dict[str, Any]]:
     """Its sagas by what would be called, and by why nothing would be."""
     groups = bulk.items.exclude(fingerprint="", result="").values("plan", "result", "message")
     return [
-        group | {"look": _RESULTS[group["result"]]}
+        group
+        | {
+            "look": _RESULTS[group["result"]],
+            "plan": _plan(group["plan"]),
+            "message": refusal(group["message"]),
+        }
         for group in groups.annotate(n=Count("pk")).order_by("-n")[:20]
     ]
+
+
+def _plan(text: str) -> str:
+    """A plan in short, with how the saga then ends in the reader's language."""
+    calls, arrow, ends = text.rpartition(" → ")
+    return f"{calls}{arrow}{status_look(ends).text}" if text else ""
 
 
 def _items(bulk: BulkOperation, request: HttpRequest) -> tuple[Any, list[Any]]:
@@ -169,6 +183,8 @@ def _items(bulk: BulkOperation, request: HttpRequest) -> tuple[Any, list[Any]]:
         items = items.filter(result=wanted)
     page = Paginator(items, _PER_PAGE).get_page(request.GET.get("page"))
     rows: list[BulkItem] = list(page.object_list)
+    for row in rows:  # as they are read here, and never stored again
+        row.plan, row.message = _plan(row.plan), refusal(row.message)
     now = dict(
         Saga.objects.filter(pk__in=[row.saga_id for row in rows]).values_list("pk", "status")
     )

@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from sagas.admin.words import grouped
 from sagas.domain.state import SagaStatus
 from sagas.tally import Ended
 
@@ -88,9 +90,9 @@ def chart(ended: Ended) -> Chart:
     return Chart(
         slots=slots,
         width=ended.slots * STEP,
-        most=f"{most:,}",
+        most=grouped(most),
         times=[_time(ended, mark) for mark in marks],
-        total=f"{total:,}",
+        total=grouped(total),
         rate=_percent(total - completed, total),
         since=datetime.fromtimestamp(ended.start, UTC),
         behind=ended.behind,
@@ -132,7 +134,8 @@ def _percent(number: int, total: int) -> str:
     if not total:
         return ""
     share = number / total * 100
-    return f"{share:.0f} %" if share >= 10 or not number else f"{share:.1f} %"
+    digits = 0 if share >= 10 or not number else 1
+    return _("%(number)s %%") % {"number": number_format(round(share, digits), digits)}
 
 
 def _time(ended: Ended, slot: int) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from executors.registry import registry
 from sagas.admin import links
 from sagas.admin.chart import STACK
-from sagas.admin.words import IN_DOUBT, STATUSES, Look
+from sagas.admin.words import IN_DOUBT, STATUSES, Look, grouped
 from sagas.domain.state import Direction, SagaStatus
 from sagas.figures import CAP, Group, Resting
 from sagas.tally import Ended
@@ -124,7 +124,9 @@ def _cells(
     """`full`: the numbers are at least those, as counting stopped."""
     return [
         Cell(
-            f"{min(numbers[name], CAP):,}+" if full and numbers[name] else f"{numbers[name]:,}",
+            f"{grouped(min(numbers[name], CAP))}+"
+            if full and numbers[name]
+            else grouped(numbers[name]),
             links.sagas(parameters, saga_type=name),
         )
         for name in types

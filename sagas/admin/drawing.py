@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -149,7 +150,7 @@ def _attempt(bar: Bar, name: str, y: float, now: datetime, shown: Shown) -> Shap
     }
     title = _("%(name)s, attempt %(number)d: %(result)s, %(span)s, from %(time)s") % words
     if attempt.error:
-        title += f": {shown.text(attempt.error, attempt.answer)}"
+        title = _because(title, shown.text(attempt.error, attempt.answer))
     inside = bar.width >= _ICON + 4
     return Shape(
         x=_px(bar.x),
@@ -167,16 +168,21 @@ def _attempt(bar: Bar, name: str, y: float, now: datetime, shown: Shown) -> Shap
     )
 
 
+def _because(what: str, why: str) -> str:
+    return _("%(what)s: %(why)s") % {"what": what, "why": why}
+
+
 def _wait(bar: Bar, name: str, y: float, now: datetime, shown: Shown) -> Shape:
     wait = bar.what
     assert isinstance(wait, Wait)
     look = WAITS[wait.kind]
     length = span(timedelta(seconds=bar.seconds))
-    title = f"{name}: {look.text}, {length}"
+    words = {"name": name, "what": look.text, "span": length}
+    title = _("%(name)s: %(what)s, %(span)s") % words
     if wait.until is not None:
         title += ", " + _("until %(time)s") % {"time": clock(wait.until, now)}
     if wait.why:
-        title += f": {shown.text(wait.why)}"
+        title = _because(title, shown.text(wait.why))
     return Shape(
         x=_px(bar.x),
         y=_px(y + (_ROW - _BAR) / 2),
@@ -224,8 +230,10 @@ def _line(mark: Mark) -> Line:
 def _length(seconds: float) -> str:
     """A round length of time, exactly."""
     if seconds < 0.9995:
-        return f"{seconds * 1000:g} ms"
-    return f"{seconds:g} s" if seconds < 60 else span(timedelta(seconds=seconds))
+        return f"{number_format(f'{seconds * 1000:g}')} ms"
+    return (
+        f"{number_format(f'{seconds:g}')} s" if seconds < 60 else span(timedelta(seconds=seconds))
+    )
 
 
 def _px(number: float) -> str:

@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext_lazy as _
 
 from executors.registry import registry
@@ -28,6 +29,14 @@ _CLOCKS = timedelta(hours=1)
 """By which the clock that an id is from may differ from the database's, at most."""
 
 _MONTHS = 24
+
+
+class StatusFilter(admin.ChoicesFieldListFilter):
+    """By status."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("status")
 
 
 class TypeFilter(admin.SimpleListFilter):
@@ -122,7 +131,7 @@ class CreatedFilter(admin.SimpleListFilter):
         if len(value) == 7:
             start, end = span_of(month)  # type: ignore[misc]
             days = ((end - timedelta(days=n)) for n in range(1, (end - start).days + 1))
-            found = [(f"{at:%Y-%m-%d}", f"{at:%a} {at:%Y-%m-%d}") for at in days if at <= _now()]
+            found = [(f"{at:%Y-%m-%d}", date_format(at, "D Y-m-d")) for at in days if at <= _now()]
             return [(month, month), *found]
         hours = ((f"{day}T{hour:02d}", f"{hour:02d}:00") for hour in range(24))
         return [(month, f"← {month}"), (day, day), *hours]

@@ -16,7 +16,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from executors.registry import registry
-from sagas.admin.filters import CreatedFilter, EndedFilter, QuestionFilter, TypeFilter
+from sagas.admin.filters import (
+    CreatedFilter,
+    EndedFilter,
+    QuestionFilter,
+    StatusFilter,
+    TypeFilter,
+)
 from sagas.admin.finding import find
 from sagas.admin.paging import SagaChangeList
 from sagas.admin.words import IN_DOUBT, Look, span, status_look
@@ -48,7 +54,13 @@ class SagaList:
         "until",
         "why",
     )
-    list_filter = ("status", QuestionFilter, TypeFilter, EndedFilter, CreatedFilter)
+    list_filter = (
+        ("status", StatusFilter),
+        QuestionFilter,
+        TypeFilter,
+        EndedFilter,
+        CreatedFilter,
+    )
     list_filter_sheet = False  # beside the list where there is room
     list_per_page = 50
     show_full_result_count = False

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from sagas import services
 from sagas.admin import forms, plans
+from sagas.admin.refusals import in_a_line, refusal
 from sagas.admin.sentences import standing
 from sagas.admin.words import OPERATIONS, STATUSES, Look
 from sagas.domain.state import Operation
@@ -160,9 +161,9 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
         elif not form.asks:
             plan = services.preview(saga.id, *_unasked(form))
     except services.InvalidData as error:
-        form.add_error(None, _("It does not fit: %(errors)s") % {"errors": _sentence(error.errors)})
+        form.add_error(None, _("It does not fit: %(errors)s") % {"errors": in_a_line(error.errors)})
     except services.NotAllowed as refused:
-        return _refuse(request, saga, task, str(refused))
+        return _refuse(request, saga, task, refusal(str(refused)))
     except services.MovedOn:
         saga = services.get_saga(saga.id)
         if task.name not in possible(saga):
@@ -228,26 +229,17 @@ def _perform(
 
 def _refuse(request: HttpRequest, saga: Saga, task: Task, why: str = "") -> HttpResponse:
     saga = services.get_saga(saga.id)
-    text = _("%(operation)s is not possible now%(why)s. The saga is %(status)s; nothing changed.")
-    text %= {
-        "operation": task.look.text,
-        "why": f": {why}" if why else "",
-        "status": STATUSES[saga.status].text,
-    }
+    text = _("%(operation)s is not possible now. The saga is %(status)s; nothing changed.")
+    if why:
+        text = _(
+            "%(operation)s is not possible now: %(why)s. The saga is %(status)s; nothing changed."
+        )
+    text %= {"operation": task.look.text, "why": why, "status": STATUSES[saga.status].text}
     names = ", ".join(str(TASKS[name].look.text) for name in possible(saga))
     if names:
         text += " " + _("Possible now: %(names)s.") % {"names": names}
     messages.error(request, text)
     return redirect(url(saga))
-
-
-def _sentence(errors: Any) -> str:
-    """The errors of a serializer on one line, each with the name of its field."""
-    if isinstance(errors, Mapping):
-        return "; ".join(f"{name}: {_sentence(below)}" for name, below in errors.items())
-    if isinstance(errors, list):
-        return " ".join(_sentence(below) for below in errors)
-    return str(errors)
 
 
 def url(saga: Saga, view: str = "change") -> str:

@@ -150,21 +150,17 @@ def _ended(name: str) -> Ended:
 
 def _last() -> dict[str, list[dict[str, Any]]]:
     """The rows of two tables: how long the last sagas took, and how long their steps."""
-
-    def make() -> dict[str, list[dict[str, Any]]]:
-        whole, steps = figures.durations()
-        return {
-            "whole": [
-                {"type": saga_type, "look": STATUSES[status], **_shown(times)}
-                for (saga_type, status), times in sorted(whole.items())
-            ],
-            "steps": [
-                {"type": saga_type, "step": step, **_shown(times)}
-                for (saga_type, step), times in sorted(steps.items(), key=lambda item: item[0][0])
-            ],
-        }
-
-    return remembered("times", _LAST, make)
+    whole, steps = remembered("times", _LAST, figures.durations)
+    return {
+        "whole": [
+            {"type": saga_type, "look": STATUSES[status], **_shown(times)}
+            for (saga_type, status), times in sorted(whole.items())
+        ],
+        "steps": [
+            {"type": saga_type, "step": step, **_shown(times)}
+            for (saga_type, step), times in sorted(steps.items(), key=lambda item: item[0][0])
+        ],
+    }
 
 
 def _shown(times: figures.Times) -> dict[str, Any]:

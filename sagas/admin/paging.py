@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
 from sagas.admin.filters import SINCE
+from sagas.admin.words import grouped
 from sagas.models import Saga, SagaStep
 
 MOST_COUNTED = 10_000
@@ -31,7 +32,7 @@ class Count(int):
     """A number of sagas that is known to be exceeded."""
 
     def __str__(self) -> str:
-        return _("more than %(number)s") % {"number": f"{int(self):,}"}
+        return _("more than %(number)s") % {"number": grouped(int(self))}
 
 
 class SagaChangeList(ChangeList):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from sagas.admin.course import Result, WaitKind
@@ -87,7 +89,7 @@ EVENTS: Mapping[tuple[str, str], Look] = {
 RESULTS: Mapping[Result, Look] = {
     Result.RUNNING: Look(_("under way"), "autorenew", "info"),
     Result.SUCCEEDED: Look(_("succeeded"), "check", "success"),
-    Result.REFUSED: Look(_("refused"), "block", "danger"),
+    Result.REFUSED: Look(pgettext_lazy("attempt", "refused"), "block", "danger"),
     Result.FAILED: Look(_("not reached"), "close", "danger"),
     Result.IN_DOUBT: IN_DOUBT,
     Result.INTERRUPTED: Look(_("interrupted, in doubt"), "power_off", "warning"),
@@ -126,10 +128,10 @@ def span(length: timedelta) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
+        return f"{number_format(round(seconds, 1), 1)} s"
+    whole, day = round(seconds), pgettext("unit of time", "d")
     for size, unit, small, small_unit in (
-        (86_400, "d", 3600, "h"),
+        (86_400, day, 3600, "h"),
         (3600, "h", 60, "min"),
         (60, "min", 1, "s"),
     ):
@@ -142,7 +144,17 @@ def span(length: timedelta) -> str:
 def clock(at: datetime, now: datetime) -> str:
     """A time of day in UTC, with the date unless that is today's."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
-    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    words = {"date": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M:%S}"}
+    return (
+        f"{at:%H:%M:%S} UTC"
+        if at.date() == now.date()
+        else gettext("%(date)s %(time)s UTC") % words
+    )
+
+
+def grouped(number: int) -> str:
+    """The number with its thousands set apart, as the language does."""
+    return number_format(number, force_grouping=True)
 
 
 def pretty(value: Any) -> str:

@@ -385,7 +385,7 @@ def test_the_confirmation_of_what_is_not_allowed_leads_back(root: Client) -> Non
         answer = root.get(page_of(saga, operation), follow=True)
         assert answer.redirect_chain == [(page_of(saga), 302)]
         said = messages(answer)
-        assert f"is not possible now: a saga that is in_progress cannot {operation}." in said
+        assert f"is not possible now: a saga that is in progress cannot {operation}." in said
         assert "The saga is in progress; nothing changed." in said
     assert facts(saga) == before
 

@@ -1,10 +1,11 @@
 """How lengths of time, events and documents are put into words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import translation
 
-from sagas.admin.words import EVENTS, MAX_JSON, event_look, pretty, span
+from sagas.admin.words import EVENTS, MAX_JSON, clock, event_look, grouped, pretty, span
 from sagas.domain.attempts import AttemptEvent
 from sagas.domain.codec import KINDS
 from sagas.domain.state import CallKind
@@ -30,6 +31,17 @@ from sagas.domain.state import CallKind
 )
 def test_lengths_of_time(seconds: float, words: str) -> None:
     assert span(timedelta(seconds=seconds)) == words
+
+
+def test_numbers_lengths_and_times_are_written_as_the_language_does() -> None:
+    at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    assert clock(at, at + timedelta(days=1)) == "2026-03-01 12:30:00 UTC"
+    assert grouped(12_345) == "12,345"
+    with translation.override("fr"):
+        assert span(timedelta(seconds=4.2)) == "4,2 s"
+        assert span(timedelta(days=4, hours=3)) == "4 j 3 h"
+        assert clock(at, at + timedelta(days=1)) == "12:30:00 UTC le 2026-03-01"
+        assert grouped(12_345) == "12\N{NO-BREAK SPACE}345"
 
 
 def test_every_kind_of_event_has_its_words() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-_NOT_READ = {"script", "style", "pre", "code", "template"}
+_NOT_READ = {"script", "style", "pre", "code", "template", "textarea"}
 _ICON = "material-symbols-outlined"
-_LABELS = {"title", "aria-label", "placeholder", "alt"}
+_LABELS = {
+    "title", "aria-label", "placeholder", "alt", "data-live-pause", "data-live-resume",
+    "data-live-stale", "data-live-say", "data-copied",
+}  # fmt: skip
 _VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
 
@@ -28,7 +31,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
         self.found += [named[name] or "" for name in _LABELS & named.keys()]
-        if named.get("type") in ("submit", "button"):
+        if tag == "input" and named.get("type") in ("submit", "button"):
             self.found.append(named.get("value") or "")
         icon = _ICON in (named.get("class") or "").split()
         if tag not in _VOID and (self._unread or tag in _NOT_READ or icon):

@@ -20,7 +20,7 @@ from tests.translations.catalog import (
 pytestmark = pytest.mark.parametrize("language", LANGUAGES)
 
 _NO_TEXT = re.compile(r"<[^>]*>|%\(\w+\)[sd]")
-_PLAIN = re.compile(r"'|\.\.\.| [;:!?»]|« ")
+_PLAIN = re.compile(r"'|\.\.\.|[ \w)»…][;:!?](?!\S)|\u00a0[;!?]|\u202f[:»]|[^\u00a0]»|«[^\u00a0]")
 
 
 @pytest.fixture(scope="module")

@@ -7,28 +7,38 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import reverse
-from django.utils import translation
-from django.utils.translation import gettext
 
+from executors.breaker import Culprit
+from executors.participants import participants
 from executors.registry import registry
-from sagas.models import Saga, SagaEvent, SagaStep
-from tests.admin import staging
-from tests.admin.staging import page_of
-from tests.translations.catalog import LANGUAGES, kept
+from sagas.admin import parts
+from sagas.models import BulkOperation, Proposal, Saga, SagaEvent, SagaStep
+from sagas.roles import ROLES
+from tests.translations.catalog import LANGUAGES, forms, kept
+from tests.translations.pages import Page, pages
 from tests.translations.shown import texts
 
 pytestmark = pytest.mark.django_db
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_NAMES = {"utc", "english", "français", "root", "esc"}
+_NAMES = {
+    "utc", "english", "français", "root", "esc", "http", "curl", "json", "permissions", "session",
+    "sessions",
+}  # fmt: skip
 
-STATES = (
-    staging.pending, staging.due, staging.completed, staging.compensated, staging.failed,
-    staging.in_doubt, staging.compensating, staging.held, staging.driven_now, staging.parked,
-)  # fmt: skip
+
+@pytest.fixture
+def open_breaker() -> Iterator[None]:
+    """Payment's breaker is open."""
+    breaker = participants().get("payment").breaker
+    by = Culprit(saga_id="none", saga_type="t", step="s", error="no money", worker="worker-7")
+    for _ in range(int(settings.SAGA_BREAKER["threshold"])):
+        breaker.failed(breaker.enter(), by)
+    yield
+    breaker.reset()
 
 
 @pytest.fixture
@@ -37,31 +47,19 @@ def root(client: Client) -> Client:
     return client
 
 
-def addresses() -> Iterator[str]:
-    """Of the console's own pages, with a saga in each state."""
-    made = {state.__name__: state() for state in STATES}
-    yield reverse("admin:index")
-    yield reverse("admin:sagas_saga_changelist")
-    yield reverse("admin:sagas_saga_changelist") + "?q=nothing+like+this"
-    for saga in made.values():
-        yield page_of(saga)
-    yield page_of(made["pending"], "execute")
-    for state in ("pending", "completed", "failed", "in_doubt"):
-        yield page_of(made[state], "compensate")
-    for state in ("compensated", "failed"):
-        yield page_of(made[state], "retry")
-
-
-def shown(client: Client, address: str, language: str) -> set[str]:
-    answer = client.get(address, HTTP_ACCEPT_LANGUAGE=language)
-    assert answer.status_code == 200, address
+def shown(client: Client, page: Page, language: str) -> set[str]:
+    parts.forget()
+    address, body = page
+    ask = client.get if body is None else client.post
+    answer = ask(address, body or {}, follow=True, headers={"Accept-Language": language})
+    assert answer.status_code in (200, 409), address
     assert answer["Content-Language"] == language
     return texts(answer.content.decode())
 
 
 def data() -> list[str]:
     """What is stored, and never translated: the longest first."""
-    found = set(registry.types())
+    found = {*registry.types(), *settings.SAGA_PARTICIPANTS, *ROLES}
     for saga in Saga.objects.all():
         found |= {
             saga.type,
@@ -73,6 +71,10 @@ def data() -> list[str]:
         }
     for step in SagaStep.objects.all():
         found |= {step.name, step.compensation, step.error}
+    for bulk in BulkOperation.objects.all():
+        found |= {bulk.actor, bulk.reason}
+    for proposal in Proposal.objects.all():
+        found |= {proposal.proposed_by, proposal.decided_by, proposal.reason, proposal.comment}
     for event in SagaEvent.objects.all():
         found |= {event.actor, event.reason, *_leaves(event.data)}
     return sorted((text for text in found if len(text) > 2), key=len, reverse=True)
@@ -90,36 +92,35 @@ def _leaves(value: Any) -> Iterator[str]:
 
 def same_words(language: str) -> set[str]:
     """Words of texts that are the same in that language."""
-    same = [text for text in _originals(language) if _translated(text, language) == text]
+    same = [text for text, said in _translations(language) if said == text]
     return {word.lower() for text in same for word in _WORD.findall(text)} | _NAMES
 
 
-def _originals(language: str) -> list[str]:
-    ids = (message.id for message in kept(language) if message.id)
-    return [id if isinstance(id, str) else id[0] for id in ids]
+def _translations(language: str) -> Iterator[tuple[str, str]]:
+    for message in kept(language):
+        if message.id:
+            yield forms(message)[0]
 
 
-def _translated(text: str, language: str) -> str:
-    with translation.override(language):
-        return gettext(text)
-
-
+@pytest.mark.usefixtures("open_breaker")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_stays_english(root: Client, language: str) -> None:
     """Neither a text of the catalog, nor one that is not marked for translation."""
-    same, foreign = same_words(language), set()
-    untranslated = {t for t in _originals(language) if _translated(t, language) != t}
-    for address in addresses():
-        here = shown(root, address, language)
-        kept_as_is = here & shown(root, address, "en")
+    same, foreign = same_words(language), dict[str, str]()
+    untranslated = {text for text, said in _translations(language) if said != text}
+    for page in pages():
+        here = shown(root, page, language)
+        kept_as_is = here & shown(root, page, "en")
         stored = data()
         for text in (here & untranslated) | kept_as_is:
             rest = text
             for value in stored:
                 rest = re.sub(re.escape(value), " ", rest, flags=re.IGNORECASE)
             if {word.lower() for word in _WORD.findall(rest)} - same:
-                foreign.add((address, text))
-    assert not foreign, "\n".join(f"{text!r} on {address}" for address, text in sorted(foreign))
+                foreign.setdefault(text, page[0])
+    assert not foreign, "\n".join(
+        f"{text!r} on {address}" for text, address in sorted(foreign.items())
+    )
 
 
 def test_a_page_is_read_as_people_read_it() -> None:
