@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from executors.base import Refusal, SagaExecutor
 from executors.registry import registry
 from sagas.domain import triggers as tr
@@ -87,10 +89,12 @@ def _output(saga: Saga, name: str, output: Any) -> Json | None:
     if output is None:
         forward = saga.direction == Direction.FORWARD.value
         if answer is not None and forward and executor and executor.steps[-1].name != name:
-            raise InvalidData({"output": ["Later steps read it: what would have been answered?"]})
+            raise InvalidData(
+                {"output": [_("Later steps read it: what would have been answered?")]}
+            )
         return None
     if not isinstance(output, Mapping):
-        raise InvalidData({"output": ["It is not a JSON object."]})
+        raise InvalidData({"output": [_("It is not a JSON object.")]})
     if answer is None:
         return dict(output)
     serializer = answer(data=output)
@@ -98,5 +102,6 @@ def _output(saga: Saga, name: str, output: Any) -> Json | None:
         if not serializer.is_valid():
             raise InvalidData(serializer.errors)
     except Refusal as refusal:
-        raise InvalidData({"output": [f"The participant would have said no: {refusal}"]}) from None
+        why = _("The participant would have said no: %(why)s") % {"why": refusal}
+        raise InvalidData({"output": [why]}) from None
     return dict(serializer.to_representation(serializer.validated_data))
