@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -23,6 +24,7 @@ from sagas.admin.sentences import standing
 from sagas.admin.words import OPERATIONS, STATUSES, Look
 from sagas.domain.state import Operation
 from sagas.models import Saga
+from sagas.preview import Plan
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -98,6 +100,12 @@ TASKS: Mapping[str, Task] = {
 }
 
 
+_MOVED = gettext_lazy(
+    "Nothing was done: the saga moved on since your preview, or you changed something."
+    " This is what would be called now."
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Button:
     """The way to the page of an operation."""
@@ -150,32 +158,17 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
     )
     plan, moved = None, False
     try:
-        if task.name not in possible(saga):
-            if not form.asks:
-                services.preview(saga.id, *_unasked(form))  # it says why not
-            return _refuse(request, saga, task)
-        if confirming and form.is_valid():
-            return _perform(request, saga, task, form)
-        if posted and {*form.errors} <= {"reason"}:
-            plan = services.preview(saga.id, *form.triggers())
-        elif not form.asks:
-            plan = services.preview(saga.id, *_unasked(form))
+        try:
+            if confirming and task.name in possible(saga) and form.is_valid():
+                return _perform(request, saga, task, form)
+        except services.MovedOn:
+            moved, saga = True, services.get_saga(saga.id)
+            form.add_error(None, _MOVED)
+        plan = _planned(saga, task, form)
     except services.InvalidData as error:
         form.add_error(None, _("It does not fit: %(errors)s") % {"errors": in_a_line(error.errors)})
     except services.NotAllowed as refused:
         return _refuse(request, saga, task, refusal(str(refused)))
-    except services.MovedOn:
-        saga = services.get_saga(saga.id)
-        if task.name not in possible(saga):
-            return _refuse(request, saga, task, _("it moved on since your preview"))
-        form.add_error(
-            None,
-            _(
-                "Nothing was done: the saga moved on since your preview, or you changed something."
-                " This is what would be called now."
-            ),
-        )
-        plan, moved = services.preview(saga.id, *form.triggers()), True
     context |= {
         "title": task.look.text,
         "subtitle": str(saga),
@@ -192,10 +185,15 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
     return TemplateResponse(request, template, context, status=409 if moved else 200)
 
 
-def _unasked(form: forms.OperationForm) -> forms.Triggers:
-    """What a form that asks nothing but a reason stands for, before there is one."""
-    form.cleaned_data = getattr(form, "cleaned_data", {})
-    return form.triggers()
+def _planned(saga: Saga, task: Task, form: forms.OperationForm) -> Plan | None:
+    """What would be called, once all but the reason is there. Raises NotAllowed, InvalidData."""
+    plan = None
+    if not form.asks or (form.is_bound and {*form.errors} <= {"reason", NON_FIELD_ERRORS}):
+        form.cleaned_data = getattr(form, "cleaned_data", {})
+        plan = services.preview(saga.id, *form.triggers())
+    if task.name not in possible(saga):
+        raise services.NotAllowed("", saga.status, services.allowed(saga))
+    return plan
 
 
 def _proposes(saga: Saga, task: Task) -> bool:
