@@ -258,6 +258,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("sagas.view_saga"),
                     },
                     {
+                        "title": _("Who did what"),
+                        "icon": "manage_search",
+                        "link": reverse_lazy("admin:sagas_audit"),
+                        "permission": lambda request: request.user.has_perm("sagas.view_saga"),
+                    },
+                    {
                         "title": _("Users"),
                         "icon": "person",
                         "link": reverse_lazy("admin:auth_user_changelist"),
