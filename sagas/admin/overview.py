@@ -115,7 +115,7 @@ def _parts(name: str) -> dict[str, Any]:
         "chart": part(lambda: chart(_ended(name))),
         "legend": [(status.value, STATUSES[status.value]) for status in STACK],
         "bar": {"width": STEP - GAP, "height": HEIGHT},
-        "lines": part(lambda: attention.lines(*_active())),
+        "lines": part(lambda: attention.lines(_active().groups, _active().now)),
         "breakers": part(lambda: breakers(attention.waiting_for(_active().groups))),
         "workers": part(lambda: workers(_active().now)),
         "overdue": sum(group.number for group in seen.value.groups if group.overdue)

@@ -133,12 +133,14 @@ def test_who_proposed_and_who_decided(viewer: Client) -> None:
     services.approve(propose(second), actor="user:bob", comment="seen")
     what = f"Compensate: {tail(second)}"
     # Unordered: a clock of whole milliseconds has some of them at once.
-    assert sorted(acts(viewer, f"{AUDIT}?kind=approvals")) == [
-        ["user:ann", "front_hand proposed", f"Compensate: {tail(first)}", "a recall"],
-        ["user:ann", "front_hand proposed", what, "a recall"],
-        ["user:bob", "block rejected", f"Compensate: {tail(first)}", "not these"],
-        ["user:bob", "check_circle approved", what, "seen"],
-    ]
+    assert sorted(acts(viewer, f"{AUDIT}?kind=approvals")) == sorted(
+        [
+            ["user:ann", "front_hand proposed", f"Compensate: {tail(first)}", "a recall"],
+            ["user:ann", "front_hand proposed", what, "a recall"],
+            ["user:bob", "block rejected", f"Compensate: {tail(first)}", "not these"],
+            ["user:bob", "check_circle approved", what, "seen"],
+        ]
+    )
     assert {row[0] for row in acts(viewer, f"{AUDIT}?who=ann")} == {"user:ann"}
     assert "compensate asked for" in str(acts(viewer, f"{AUDIT}?who=bob"))
 
