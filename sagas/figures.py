@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from sagas.domain.state import SagaStatus, StepStatus
+from sagas.domain.state import StepStatus
 from sagas.models import Saga, SagaStep
 
 CAP = 10_000

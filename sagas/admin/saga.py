@@ -142,7 +142,7 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
         return audit.page(request, self._context(request), users=users)
 
     def _context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**self.admin_site.each_context(request), "opts": self.opts}
+        return self.admin_site.each_context(request)  # without `opts`, the title is the page's own
 
     # --- Permissions --------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from sagas import services
-from sagas.admin import audit
+from sagas.admin import acts as on_record
 from sagas.domain import triggers as tr
 from sagas.domain.state import Operation
 from sagas.models import BulkItem, Saga, SagaEvent
@@ -178,7 +178,7 @@ def test_resets_are_for_all_to_see_and_changes_of_users_for_some(
 def test_pages_neither_repeat_nor_lose_anything(
     viewer: Client, root: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "PAGE", 2)
+    monkeypatch.setattr(on_record, "PAGE", 2)
     for number in range(9):
         execute(staging.pending(), "user:ann", f"number {number}")
         if number % 2:
