@@ -353,7 +353,7 @@ def test_the_newest_come_first_by_the_primary_key(viewer: Client) -> None:
 
 def test_pages(viewer: Client) -> None:
     sagas = [staging.pending() for _ in range(103)][::-1]
-    assert "50 sagas of more" in viewer.get(LIST).content.decode()
+    assert "50 sagas on this page" in viewer.get(LIST).content.decode()
     assert linked(viewer, "First") is linked(viewer, "Newer") is None
     second = linked(viewer, "Older")
     assert second is not None
