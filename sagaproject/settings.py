@@ -211,6 +211,13 @@ LOG_FORMAT = _env.choice("LOG_FORMAT", "json", ("json", "text"))
 LOGGING_CONFIG = "sagaproject.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 
+_SAGAS = {
+    f"sagas_saga_{page}"
+    for page in (
+        *("changelist", "change", "execute", "retry", "compensate", "resolve", "skip", "edit_data"),
+    )
+}
+
 UNFOLD = {
     "SITE_TITLE": _("Saga orchestrator"),
     "SITE_HEADER": _("Saga orchestrator"),
@@ -243,6 +250,10 @@ UNFOLD = {
                         "title": _("Sagas"),
                         "icon": "swap_calls",
                         "link": reverse_lazy("admin:sagas_saga_changelist"),
+                        # Below its address there are those of the other items.
+                        "active": lambda request: (
+                            getattr(request.resolver_match, "url_name", "") in _SAGAS
+                        ),
                         "permission": lambda request: request.user.has_perm("sagas.view_saga"),
                     },
                     {
@@ -255,6 +266,12 @@ UNFOLD = {
                         "title": _("Approvals"),
                         "icon": "how_to_reg",
                         "link": reverse_lazy("admin:sagas_approval_index"),
+                        "permission": lambda request: request.user.has_perm("sagas.view_saga"),
+                    },
+                    {
+                        "title": _("Who did what"),
+                        "icon": "manage_search",
+                        "link": reverse_lazy("admin:sagas_audit"),
                         "permission": lambda request: request.user.has_perm("sagas.view_saga"),
                     },
                     {

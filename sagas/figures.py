@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from sagas.domain.state import SagaStatus, StepStatus
+from sagas.domain.state import StepStatus
 from sagas.models import Saga, SagaStep
 
 CAP = 10_000
@@ -49,6 +49,13 @@ SELECT status, type, in_doubt, count(*) FROM (
         SELECT status, type, in_doubt FROM sagas_saga WHERE status = 'failed' LIMIT %s
     ) AS failed
 ) AS resting GROUP BY 1, 2, 3
+"""
+_FAILURES = """
+SELECT type, current_step, direction, in_doubt, count(*), min(ended_at), max(CAST(id AS text))
+FROM (
+    SELECT id, type, current_step, direction, in_doubt, ended_at
+    FROM sagas_saga WHERE status = 'failed' ORDER BY ended_at DESC LIMIT %s
+) AS failed GROUP BY 1, 2, 3, 4
 """
 
 
@@ -86,6 +93,21 @@ class Resting:
     type: str
     in_doubt: bool
     number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failures:
+    """Sagas that failed at the same call."""
+
+    type: str
+    step: str
+    direction: str
+    in_doubt: bool
+    number: int
+    since: datetime
+    """When the first of them failed."""
+
+    latest: UUID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,10 +171,22 @@ def leases(until: datetime) -> list[Lease]:
     ]
 
 
-def oldest_failed(limit: int) -> list[Saga]:
-    """The failed sagas that have been so for the longest."""
-    failed = Saga.objects.filter(status=SagaStatus.FAILED.value)
-    return list(failed.order_by("ended_at")[:limit])
+def failures() -> list[Failures]:
+    """The failed sagas, the `CAP` + 1 that failed last, by the call at which they did."""
+    return [
+        Failures(
+            type=saga_type,
+            step=step,
+            direction=direction,
+            in_doubt=bool(in_doubt),
+            number=number,
+            since=_moment(since),
+            latest=UUID(latest),
+        )
+        for saga_type, step, direction, in_doubt, number, since, latest in _rows(
+            _FAILURES, [CAP + 1]
+        )
+    ]
 
 
 def oldest_in_doubt(limit: int) -> list[Saga]:
@@ -202,6 +236,11 @@ def _times(
 def _rank(lengths: Sequence[timedelta], share: float) -> timedelta:
     """The shortest of them than which that share is no longer."""
     return sorted(lengths)[math.ceil(share * len(lengths)) - 1]
+
+
+def _moment(value: Any) -> datetime:
+    """SQLite gives a text, of UTC."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(f"{value}+00:00")
 
 
 def _rows(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:

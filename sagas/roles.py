@@ -19,11 +19,11 @@ _OPERATE = (
     "sagas.approve",
     "sagas.reset_breaker",
 )
+# Who leaves is deactivated: with a user the log of what they did would be deleted.
 _ADMINISTER = (
     *_OPERATE,
     "sagas.edit_data",
     *(f"auth.{verb}_{what}" for verb in ("view", "add", "change") for what in ("user", "group")),
-    "auth.delete_user",
 )
 
 ROLES: Mapping[str, tuple[str, ...]] = {

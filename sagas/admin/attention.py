@@ -18,11 +18,11 @@ from sagas.admin import links
 from sagas.admin.parts import ago
 from sagas.admin.words import IN_DOUBT, STATUSES, Look
 from sagas.domain.state import SagaStatus
-from sagas.figures import Group, Resting
+from sagas.figures import Group
 from sagas.models import Saga
 
-OLDEST = 5
-"""Sagas of a kind that are named; the rest is a number with its list."""
+MOST = 12
+"""Kinds of failure that are told, those that came last; the list of failed sagas has all."""
 
 FAILED = STATUSES[SagaStatus.FAILED.value]
 OVERDUE = Look(gettext_lazy("due, and not taken"), "hourglass_disabled", "danger")
@@ -44,6 +44,8 @@ class Line:
     age: str
     more: int = 0
     more_url: str = ""
+    oldest: str = ""
+    """How long ago the first of them was, where the line is of the last."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,33 +100,45 @@ _KINDS = (
 )
 
 
-def lines(groups: Iterable[Group], resting: Iterable[Resting], now: datetime) -> list[Line]:
-    """The oldest first; what has stood still for the longest is at the top."""
+def lines(groups: Iterable[Group], now: datetime) -> list[Line]:
+    """What nobody works on first, then what failed, the last first, then what waits by itself.
+
+    A line stands for all sagas of its kind: of those that failed it names the last, as that is
+    what goes wrong now, of the others the one that has stood still for the longest.
+    """
     groups = list(groups)
-    failed = [
-        _line(FAILED, saga, saga.reason, saga.ended_at, now)
-        for saga in figures.oldest_failed(OLDEST)
-    ]
     doubtful = [
         _line(IN_DOUBT, saga, _doubt(saga), saga.started_at, now)
-        for saga in figures.oldest_in_doubt(OLDEST)
+        for saga in figures.oldest_in_doubt(1)
     ]
-    of_failed = sum(rest.number for rest in resting if rest.status == SagaStatus.FAILED.value)
     of_doubtful = sum(group.number for group in groups if group.in_doubt)
-    found = [
-        *_and_more(failed, of_failed, links.status(SagaStatus.FAILED.value)),
-        *_and_more(doubtful, of_doubtful, {**links.IN_PROGRESS, **links.question("in_doubt")}),
-        *_standing_still(groups, now),
+    more_url = links.sagas(links.IN_PROGRESS, links.question("in_doubt"))
+    still = sorted(_standing_still(groups, now), key=lambda line: line.since)
+    return [
+        *(line for line in still if line.look is OVERDUE),
+        *_failures(now),
+        *(line for line in still if line.look is not OVERDUE),
+        *(replace(line, more=max(0, of_doubtful - 1), more_url=more_url) for line in doubtful),
     ]
-    return sorted(found, key=lambda line: line.since)
 
 
-def _and_more(found: list[Line], number: int, filters: dict[str, str]) -> list[Line]:
-    """The lines, the last of which says how many there are besides."""
-    if number <= len(found) or not found:
-        return found
-    more = replace(found[-1], more=number - len(found), more_url=links.sagas(filters))
-    return [*found[:-1], more]
+def _failures(now: datetime) -> list[Line]:
+    found = figures.failures()
+    there = figures.sagas(each.latest for each in found)
+    told = []
+    for each in found:
+        saga = there.get(each.latest)
+        if saga is None:
+            continue
+        looks = replace(FAILED, text=_("failed, in doubt")) if each.in_doubt else FAILED
+        line = _line(looks, saga, saga.reason, saga.ended_at, now)
+        if each.number > 1:
+            of_these = links.failed_at(each.step, each.direction, in_doubt=each.in_doubt)
+            url = links.sagas(of_these, saga_type=each.type)
+            oldest = ago(each.since, now)
+            line = replace(line, more=each.number - 1, more_url=url, oldest=oldest)
+        told.append(line)
+    return sorted(told, key=lambda line: line.since, reverse=True)[:MOST]
 
 
 def _doubt(saga: Saga) -> str:

@@ -81,7 +81,7 @@ QUESTIONS: Mapping[str, tuple[Any, Callable[[datetime], Q]]] = {
 class QuestionFilter(admin.SimpleListFilter):
     """By what a saga waits for, or is in need of."""
 
-    title = _("question")
+    title = _("situation")
     parameter_name = "is"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

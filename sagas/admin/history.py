@@ -28,7 +28,7 @@ _MOST_STARTS = 200
 _TOLD = {"step", "call", "attempt", "duration_ms", "error", "reason", "in_doubt", "retry_at"}
 _LEASE = {"owner", "until"}
 _DOCUMENTS = {"request": _("Request"), "answer": _("Answer"), "output": _("Output")}
-_FOLLOWING = {"saga_created", "compensation_triggered", "saga_compensated"}
+FOLLOWING = {"saga_created", "compensation_triggered", "saga_compensated"}
 """Kinds that are recorded under the name of who asked, beside the event of the asking."""
 
 
@@ -156,7 +156,7 @@ def _entry(
 def _is_command(event: SagaEvent) -> bool:
     """Whether somebody asked for it; all that a user's name stands beside is, of any version."""
     asked = event.kind.endswith("_requested")
-    own = event.actor.startswith("user:") and event.kind not in _FOLLOWING
+    own = event.actor.startswith("user:") and event.kind not in FOLLOWING
     return asked or own
 
 

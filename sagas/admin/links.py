@@ -22,6 +22,16 @@ def question(name: str) -> dict[str, str]:
     return {"is": name}
 
 
+def failed_at(step: str, direction: str, *, in_doubt: bool) -> dict[str, str]:
+    """The filter of the sagas that failed at that step, going that way."""
+    return {
+        **status(SagaStatus.FAILED.value),
+        "current_step__exact": step,
+        "direction__exact": direction,
+        "in_doubt__exact": str(int(in_doubt)),
+    }
+
+
 def waiting(why: str) -> dict[str, str]:
     """The filter of the sagas that wait for that."""
     return {"is": "held", "waiting__exact": why}

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -45,14 +46,12 @@ class SagaList:
 
     list_display = (
         "short_id",
-        "type",
         "state",
         "going",
-        "attempt",
+        "why",
         "follows",
         "age",
         "until",
-        "why",
     )
     list_filter = (
         ("status", StatusFilter),
@@ -88,7 +87,10 @@ class SagaList:
     def short_id(self, saga: Saga) -> SafeString:
         # The start of a UUIDv7 is its time, much the same for all sagas of one minute.
         return format_html(
-            '<code class="saga-nowrap" title="{}">…{}</code>', saga.id, str(saga.id)[-12:]
+            '<code class="saga-nowrap" title="{}">…{}</code><small class="saga-below">{}</small>',
+            saga.id,
+            str(saga.id)[-12:],
+            saga.type,
         )
 
     @admin.display(description=_("status"))
@@ -104,21 +106,12 @@ class SagaList:
             return None
         arrow = "→" if saga.direction == Direction.FORWARD.value else "←"
         return format_html(
-            '<span class="saga-nowrap" title="{}">{} {}</span>',
+            '<span class="saga-nowrap" title="{}">{} {}</span><small class="saga-below">{}</small>',
             saga.get_direction_display(),
             arrow,
             saga.current_step,
+            _attempt(saga),
         )
-
-    @admin.display(description=_("attempt"), empty_value="–")
-    def attempt(self, saga: Saga) -> SafeString | None:
-        step, number = _current(saga), _number(saga)
-        if step is None or not number:
-            return None
-        most = _most(saga, step.name)
-        text = _("%(number)d of %(most)d") if most else "%(number)d"
-        words = text % {"number": number, "most": most}
-        return format_html('<span class="saga-nowrap">{}</span>', words)
 
     @admin.display(
         description=_("next attempt, worker, or end"), empty_value="–", ordering="due_at"
@@ -181,6 +174,16 @@ def _number(saga: Saga) -> int:
     made = step.attempts if forward else step.compensation_attempts
     comes = saga.status == SagaStatus.IN_PROGRESS.value and not step.calling
     return made + 1 if comes else made
+
+
+def _attempt(saga: Saga) -> Promise | str:
+    """Which attempt it is of how many, in words; empty if none has to do with it."""
+    step, number = _current(saga), _number(saga)
+    if step is None or not number:
+        return ""
+    most = _most(saga, step.name)
+    text = _("attempt %(number)d of %(most)d") if most else _("attempt %(number)d")
+    return text % {"number": number, "most": most}
 
 
 def _retries(saga: Saga) -> bool:

@@ -28,6 +28,7 @@ from sagas.admin.parts import part, remembered
 from sagas.admin.words import STATUSES, span
 from sagas.admin.workers import workers
 from sagas.figures import Group
+from sagas.models import Proposal
 from sagas.selectors import database_now
 from sagas.tally import STRETCH, Ended
 
@@ -115,7 +116,8 @@ def _parts(name: str) -> dict[str, Any]:
         "chart": part(lambda: chart(_ended(name))),
         "legend": [(status.value, STATUSES[status.value]) for status in STACK],
         "bar": {"width": STEP - GAP, "height": HEIGHT},
-        "lines": part(lambda: attention.lines(*_active())),
+        "lines": part(lambda: attention.lines(_active().groups, _active().now)),
+        "proposals": part(lambda: Proposal.objects.filter(decision="").count()),
         "breakers": part(lambda: breakers(attention.waiting_for(_active().groups))),
         "workers": part(lambda: workers(_active().now)),
         "overdue": sum(group.number for group in seen.value.groups if group.overdue)

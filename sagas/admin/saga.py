@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from unfold.admin import ModelAdmin
 
 from sagas import paths, services  # noqa: F401 - paths registers <saga_id:…>
-from sagas.admin import approvals, bulk, detail, operations
+from sagas.admin import approvals, audit, bulk, detail, operations
 from sagas.admin.actions import BulkActions
 from sagas.admin.listing import SagaList
 from sagas.admin.wary import Wary
@@ -46,6 +46,7 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
         others = [
             path("bulk/", view(self.bulk_index), name="sagas_bulk_index"),
             path("bulk/<uuid:bulk_id>/", view(self.bulk), name="sagas_bulk"),
+            path("audit/", view(self.audit), name="sagas_audit"),
             path("approvals/", view(self.approval_index), name="sagas_approval_index"),
             path("approvals/<int:proposal_id>/", view(self.approval), name="sagas_approval"),
         ]
@@ -133,8 +134,15 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
         may = operations.may(request.user, "approve")
         return approvals.page(request, proposal_id, self._context(request), may=may)
 
+    @method_decorator(require_safe)
+    def audit(self, request: HttpRequest) -> HttpResponse:
+        """What people did, across all sagas."""
+        self._require(request)
+        users = request.user.has_perm("auth.view_user")
+        return audit.page(request, self._context(request), users=users)
+
     def _context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**self.admin_site.each_context(request), "opts": self.opts}
+        return self.admin_site.each_context(request)  # without `opts`, the title is the page's own
 
     # --- Permissions --------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from sagas import selectors
 from sagas.domain import triggers as tr
 from sagas.domain.state import Operation
 from sagas.engine.whole import whole
-from sagas.models import BulkItem, BulkOperation
+from sagas.models import BULK_MARK, BulkItem, BulkOperation
 from sagas.preview import Plan
 from sagas.services.operating import MovedOn, NeedsApproval, NotAllowed, perform, preview
 from sagas.services.reading import SagaNotFound
@@ -134,7 +134,7 @@ def _do(item_id: int, bulk: BulkOperation) -> None:
                 item.saga_id,
                 trigger,
                 actor=bulk.actor,
-                reason=f"{bulk.reason} (bulk {bulk.id})",
+                reason=bulk.reason + BULK_MARK % bulk.id,
                 fingerprint=item.fingerprint,
             )
         except SagaNotFound:

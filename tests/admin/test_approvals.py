@@ -10,6 +10,7 @@ import pytest
 from django.test import Client, override_settings
 
 from sagas import services
+from sagas.admin import parts
 from sagas.domain.triggers import Compensate
 from sagas.models import Proposal, Saga, SagaEvent
 from tests.admin import staging
@@ -115,3 +116,16 @@ def test_bad_addresses_and_evil_texts(root: Client, login: Any) -> None:
         assert "alert(1)" in text
         assert evil not in text
     assert root.post(address, {"decision": "nonsense", "comment": "\0"}).status_code == 200
+
+
+def test_the_overview_tells_that_a_proposal_waits(login: Any, viewer: Client) -> None:
+    def overview() -> str:
+        parts.forget()
+        return viewer.get("/admin/").content.decode()
+
+    assert "proposal waits" not in overview()
+    ann, saga = login("ann", "view_saga", "compensate"), staging.completed()
+    address = propose(ann, saga)
+    assert "1 proposal waits for another person" in overview()
+    ann.post(address, {"decision": "reject"})
+    assert "proposal waits" not in overview()

@@ -169,12 +169,12 @@ def test_questions_of_time(viewer: Client) -> None:
 def test_a_row_tells_that_a_call_is_tried_again(viewer: Client) -> None:
     text = row(viewer, staging.in_doubt())
     assert ">replay</span>retrying</span>" in text
-    assert ">2 of 4</span>" in text
+    assert ">attempt 2 of 4</small>" in text
     assert "no answer in time" in text
     first = row(viewer, staging.held())
     assert ">retrying</span>" not in first
-    assert ">1 of 4</span>" in first
-    assert ">1 of 4</span>" in row(viewer, staging.failed()), "the one that was refused"
+    assert ">attempt 1 of 4</small>" in first
+    assert ">attempt 1 of 4</small>" in row(viewer, staging.failed()), "the one that was refused"
 
 
 def test_the_filters_are_offered(viewer: Client) -> None:
@@ -353,7 +353,7 @@ def test_the_newest_come_first_by_the_primary_key(viewer: Client) -> None:
 
 def test_pages(viewer: Client) -> None:
     sagas = [staging.pending() for _ in range(103)][::-1]
-    assert "50 sagas of more" in viewer.get(LIST).content.decode()
+    assert "50 sagas on this page" in viewer.get(LIST).content.decode()
     assert linked(viewer, "First") is linked(viewer, "Newer") is None
     second = linked(viewer, "Older")
     assert second is not None

@@ -126,3 +126,16 @@ def test_a_page_is_as_cheap_at_the_end_as_at_the_beginning(client: Client) -> No
             client.get(LIST, query)
         (page,) = (q["sql"] for q in captured if "LIMIT 51" in q["sql"])
         assert max(read(node) for node in nodes(plan(page))) <= 100
+
+
+def test_what_people_did_is_found_among_all_events(client: Client) -> None:
+    for query in ({}, {"who": "nobody"}, {"before": f"{deep().created_at.isoformat()}"}):
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(f"{LIST}audit/", query).status_code == 200
+        asked = [q["sql"] for q in captured if 'FROM "sagas_sagaevent"' in q["sql"]]
+        assert asked
+        for sql in asked:
+            for node in nodes(plan(sql)):
+                if "Scan" in node["Node Type"]:
+                    assert node.get("Index Name") == "event_by_people", sql
+                    assert read(node) <= MOST_READ, (query, sql)

@@ -140,7 +140,7 @@ def lines(page: str) -> list[str]:
     return [text(item) for item in re.findall(r"<li[^>]*>(.*?)</li>", part, re.DOTALL)]
 
 
-def test_what_needs_a_person_comes_oldest_first(viewer: Client) -> None:
+def test_what_needs_a_person_comes_first_and_what_waits_by_itself_last(viewer: Client) -> None:
     now = timezone.now()
     failed, doubtful, parked = staging.failed(), staging.in_doubt(), staging.parked()
     held = staging.purchase({"reserve_inventory": [HELD]})
@@ -154,17 +154,17 @@ def test_what_needs_a_person_comes_oldest_first(viewer: Client) -> None:
     Saga.objects.filter(pk=late.pk).update(deadline=now - timedelta(minutes=5, seconds=30))
     found = lines(html(viewer))
     assert [re.sub(r"^\w+ ", "", line).split(" purchase_saga")[0] for line in found] == [
+        "due, and not taken for 10 min",
         "failed for 50 min",
-        "in doubt for 40 min",
         "no code for it for 30 min",
         "held back for 20 min",
-        "due, and not taken for 10 min",
         "past its deadline for 5 min",
+        "in doubt for 40 min",
     ]
-    assert found[0].endswith(failed.reason)
-    assert found[1].endswith("process_payment may or may not have taken effect")
+    assert found[1].endswith(failed.reason)
     assert found[2].endswith("no code here knows version 9 of 'purchase_saga'")
     assert found[3].endswith("the circuit breaker of 'payment' is open")
+    assert found[5].endswith("process_payment may or may not have taken effect")
     page = html(viewer)
     for saga in (failed, doubtful, parked, held, due, late):
         assert f'href="{staging.page_of(saga)}"' in page
@@ -173,17 +173,43 @@ def test_what_needs_a_person_comes_oldest_first(viewer: Client) -> None:
 def test_more_of_a_kind_are_a_number_with_its_list(viewer: Client) -> None:
     for _ in range(7):
         staging.failed()
+    for _ in range(2):
+        staging.in_doubt()
     for _ in range(3):
         staging.purchase({"reserve_inventory": [HELD]})
     page = html(viewer)
     part = section(page, "attention")
     more = dict(re.findall(r'href="(\S+)">and (\d+) more', part))
-    assert sorted(more.values()) == ["2", "2"]
+    assert sorted(more.values()) == ["1", "2", "6"]
     counted = {
         viewer.get(unescape(url)).context["cl"].result_count: int(number)
         for url, number in more.items()
     }
-    assert counted == {7: 2, 3: 2}, "the list has those that are named as well"
+    assert counted == {7: 6, 3: 2, 2: 1}, "the list has those that are named as well"
+
+
+def test_failures_at_different_calls_are_different_kinds_the_last_first(viewer: Client) -> None:
+    now = timezone.now()
+    older, refused = staging.failed(), staging.failed()
+    stuck = staging.purchase({"create_sale": [staging.NO], "release_inventory": [staging.NO]})
+    for saga, minutes in ((older, 9), (refused, 3), (stuck, 6)):
+        at = now - timedelta(minutes=minutes, seconds=30)
+        Saga.objects.filter(pk=saga.pk).update(ended_at=at)
+    page = html(viewer)
+    first, second = lines(page)
+    assert f"for 3 min purchase_saga …{str(refused.pk)[-12:]} and 1 more" in first
+    assert first.endswith("the first 9 min ago refund_payment was refused: no money")
+    assert f"for 6 min purchase_saga …{str(stuck.pk)[-12:]} release_inventory" in second
+    (more,) = re.findall(r'href="(\S+)">and 1 more', section(page, "attention"))
+    listed = viewer.get(unescape(more)).context["cl"].result_list
+    assert {saga.pk for saga in listed} == {older.pk, refused.pk}
+    Saga.objects.filter(pk=older.pk).update(in_doubt=True)
+    assert len(lines(html(viewer))) == 3
+
+
+def test_what_needs_a_person_is_the_first_to_be_seen(viewer: Client) -> None:
+    staging.failed()
+    assert re.findall(r'aria-labelledby="overview-(\w+)"', html(viewer))[0] == "attention"
 
 
 def test_nothing_needs_a_person_when_all_goes_well(viewer: Client) -> None:
@@ -355,7 +381,7 @@ def test_every_part_may_fail(viewer: Client, monkeypatch: pytest.MonkeyPatch) ->
     def away(*args: Any) -> Any:
         raise DatabaseError("away")
 
-    for name in ("in_progress", "resting", "durations", "oldest_failed"):
+    for name in ("in_progress", "resting", "durations", "failures"):
         monkeypatch.setattr(figures, name, away)
     monkeypatch.setattr(tally, "ended", away)
     assert html(viewer).count("This could not be read") == 7

@@ -22,7 +22,7 @@ def navigation(client: Client) -> set[str]:
 
 
 def test_the_navigation_shows_what_one_may_see(root: Client, viewer: Client, login) -> None:
-    pages = {f"/admin/sagas/saga/{page}" for page in ("", "bulk/", "approvals/")}
+    pages = {f"/admin/sagas/saga/{page}" for page in ("", "bulk/", "approvals/", "audit/")}
     own = {*pages, "/api-docs"}
     assert navigation(viewer) == own
     assert navigation(root) == own | {"/admin/auth/user/", "/admin/auth/group/"}
