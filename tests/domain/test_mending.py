@@ -245,3 +245,22 @@ def test_a_call_that_is_being_made_is_told_from_those_to_come() -> None:
     calls = foresee(again.definition, again.state, (tr.Retry(),), again.now).calls
     assert [call.in_flight for call in calls] == [False, False]
     assert [call.attempt for call in calls] == [1, 1]
+
+
+def skipped_pivot(deadline: float = 60) -> Story:
+    story = calling("pay", pivot="pay", deadline=deadline).driven("not_sent")
+    return story.when(tr.Skip(step="pay"))
+
+
+def test_a_pivot_that_a_person_saw_to_is_passed_so_that_no_deadline_turns_the_saga_round() -> None:
+    story = skipped_pivot().passes(61).wait().claimed()
+    assert (story.stands, story.calls) == ("forward", "tell")
+    story = skipped_pivot().wait().claimed()
+    story.driven("not_applied").passes(61).claimed()
+    assert (story.stands, story.calls) == ("forward", "tell")
+
+
+def test_a_pivot_that_a_person_saw_to_is_not_called_in_a_new_run() -> None:
+    story = skipped_pivot().wait().claimed().compensate().driven("succeeded", "succeeded")
+    assert story.stands == "compensated"
+    assert "cannot retry" in story.refuses(tr.Retry())
