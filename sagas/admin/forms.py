@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from typing import Any, NoReturn
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -16,8 +15,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from executors.secrets import HIDDEN, hiding
+from executors.secrets import hiding
 from sagas import services
+from sagas.admin.hidden import with_hidden
 from sagas.domain import strictjson
 from sagas.domain import triggers as tr
 from sagas.domain.state import CallKind
@@ -205,56 +205,23 @@ class EditForm(MendingForm):
         ),
         widget=_area(16),
     )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput())
+    """How often the data had been edited when it was shown."""
 
     def __init__(self, saga: Saga, *args: Any, **kwargs: Any) -> None:
         super().__init__(saga, *args, **kwargs)
         self.shown = hiding(saga).document(saga.data)
         self.fields["edited"].initial = json.dumps(self.shown, indent=2, ensure_ascii=False)
+        self.fields["seen"].initial = services.edits(saga)
+
+    def clean_seen(self) -> int | None:
+        """Refuse what was written over data that another person has edited since."""
+        seen: int | None = self.cleaned_data["seen"]
+        if seen is not None and seen != self.fields["seen"].initial:
+            text = _("Somebody edited the data after it was shown to you. Open this page anew.")
+            self.add_error(None, text)
+        return seen
 
     def first_trigger(self) -> tr.Trigger:
         kept = with_hidden(self.cleaned_data["edited"], self.shown, self.saga.data)
         return services.editing(self.saga, kept)
-
-
-def with_hidden(edited: Any, shown: Any, data: Any) -> Any:
-    """The edited document with its values in place of those that were shown hidden.
-
-    Raises InvalidData for a hidden value that is not where it was shown: nobody, not even the
-    preview, could tell which one was meant.
-    """
-    if isinstance(edited, str) and HIDDEN in edited:
-        if edited != shown:
-            _refuse_hidden()
-        return data
-    if isinstance(edited, dict):
-        known = isinstance(shown, dict) and isinstance(data, dict)
-        return {
-            name: with_hidden(
-                value, shown.get(name) if known else None, data.get(name) if known else None
-            )
-            for name, value in edited.items()
-        }
-    if isinstance(edited, list):
-        pairs = [*zip(shown, data, strict=True)] if isinstance(shown, list) else []
-        _check_places(edited, [each for each, _ in pairs])
-        pairs += [(None, None)] * (len(edited) - len(pairs))
-        return [with_hidden(value, *pair) for value, pair in zip(edited, pairs, strict=False)]
-    return edited
-
-
-def _check_places(edited: list[Any], shown: list[Any]) -> None:
-    """Raises InvalidData if an item with a hidden value may have been another one of the list."""
-    before = [json.dumps(item, sort_keys=True, ensure_ascii=False) for item in shown]
-    count, shorter = Counter(before), len(edited) < len(shown)
-    for place, item in enumerate(edited):
-        text = json.dumps(item, sort_keys=True, ensure_ascii=False)
-        if HIDDEN not in text:
-            continue
-        stayed = before[place : place + 1] == [text]
-        if (shorter and count[text] > 1) if stayed else (shorter or text in count):
-            _refuse_hidden()
-
-
-def _refuse_hidden() -> NoReturn:
-    why = _("a hidden value, %(hidden)s, is not where it was: write the value itself")
-    raise services.InvalidData({"data": [why % {"hidden": HIDDEN}]})

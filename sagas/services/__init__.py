@@ -26,7 +26,7 @@ from sagas.services.creating import (
     create_saga,
     validated,
 )
-from sagas.services.mending import Mendable, editing, mendable, resolution, skipping
+from sagas.services.mending import Mendable, editing, edits, mendable, resolution, skipping
 from sagas.services.operating import (
     OPERATIONS,
     MovedOn,
@@ -68,6 +68,7 @@ __all__ = [
     "drive",
     "due_bulks",
     "editing",
+    "edits",
     "execute",
     "get_saga",
     "mendable",

@@ -12,7 +12,7 @@ from django.test import Client
 
 from executors.secrets import HIDDEN
 from sagas import services
-from sagas.admin.forms import with_hidden
+from sagas.admin.hidden import with_hidden
 from sagas.models import Saga, SagaEvent
 from tests.admin import staging
 from tests.admin.staging import facts, page_of
@@ -324,6 +324,25 @@ def test_data_is_edited_and_run_again(login) -> None:
     confirm(ann, saga, "edit_data", edited=edited, retry="on")
     after = Saga.objects.get(pk=saga.pk)
     assert (after.data["payment_method"], after.run) == ("cash", 2)
+
+
+def test_an_edit_of_data_that_somebody_else_edited_meanwhile_is_refused(root: Client) -> None:
+    saga = staging.compensated()
+    seen = re.search(r'name="seen" value="(\d+)"', staging.html(root, saga, "edit_data"))
+    assert seen, "the page does not say which data it shows"
+    services.perform(
+        saga.id,
+        services.editing(saga, staging.DATA | {"payment_method": "cash"}),
+        actor="user:bob",
+        reason="he was faster",
+    )
+    before = facts(saga)
+    edited = json.dumps(staging.DATA | {"customer_id": 7})
+    for more in ({"preview": "1"}, {"fingerprint": "x", "reason": "r"}):
+        answer = root.post(page_of(saga, "edit_data"), {"edited": edited, "seen": seen[1], **more})
+        assert "Somebody edited the data after it was shown to you" in answer.content.decode()
+        assert answer.context["plan"] is None
+    assert facts(saga) == before
 
 
 @pytest.mark.parametrize("edited", ["", "{}", "[]", "{", '{"colour": "red"}', "x" * 1_000_001])

@@ -9,7 +9,7 @@ import pytest
 from sagas.domain import triggers as tr
 from sagas.domain.foresight import foresee
 from sagas.domain.state import CallKind, Effect, StepStatus, idempotency_key
-from tests.domain.given import Story, calling, given
+from tests.domain.given import LEASE, Story, calling, given
 
 
 def resolve(story: Story, step: str, *, applied: bool, **more: Any) -> Story:
@@ -264,3 +264,21 @@ def test_a_pivot_that_a_person_saw_to_is_not_called_in_a_new_run() -> None:
     story = skipped_pivot().wait().claimed().compensate().driven("succeeded", "succeeded")
     assert story.stands == "compensated"
     assert "cannot retry" in story.refuses(tr.Retry())
+
+
+def test_a_doubt_resolved_on_the_way_back_leaves_what_waits_to_wait() -> None:
+    story = calling("pay").driven(*["in_doubt"] * 5)
+    assert (story.stands, story.step("pay").status) == ("compensating", StepStatus.IN_PROGRESS)
+    resolve(story, "pay", applied=True)
+    assert (story.step("pay").status, story.waits) == (StepStatus.IN_PROGRESS, 0)
+    assert story.claimed().calls == "refund"
+    story = calling("pay").driven(*["in_doubt"] * 5)
+    resolve(story, "pay", applied=False)
+    assert (story.step("pay").status, story.waits) == (StepStatus.FAILED, 0)
+
+
+def test_a_saga_that_people_mended_has_its_crashes_forgiven() -> None:
+    story = calling("reserve").driven("in_doubt").wait()
+    story.when(tr.Claim(owner="worker", lease=LEASE)).when(tr.Lose(owner="worker"))
+    assert story.state.crashes == 1
+    assert resolve(story, "reserve", applied=True).state.crashes == 0
