@@ -282,3 +282,19 @@ def test_a_saga_that_people_mended_has_its_crashes_forgiven() -> None:
     story.when(tr.Claim(owner="worker", lease=LEASE)).when(tr.Lose(owner="worker"))
     assert story.state.crashes == 1
     assert resolve(story, "reserve", applied=True).state.crashes == 0
+
+
+def test_an_output_is_only_kept_of_an_action_that_counts_as_done() -> None:
+    denied = resolve(pivot_in_doubt(), "pay", applied=False, output={"payment_id": "p1"})
+    assert denied.step("pay").output is None
+    skipped = stuck_refund().when(tr.Skip(step="pay", output={"x": 1}))
+    assert skipped.step("pay").output != {"x": 1}
+
+
+def test_what_is_foreseen_of_an_edited_call_has_its_fresh_key() -> None:
+    story = calling("tell", pivot="pay").driven("refused")
+    triggers = [tr.EditData(data={"a": 2}, before={"a": 1}), tr.Retry()]
+    course = foresee(story.definition, story.state, triggers, story.now)
+    assert [(call.step, call.revision, call.request) for call in course.calls] == [
+        ("tell", 1, None)
+    ]

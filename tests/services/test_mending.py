@@ -240,3 +240,16 @@ def test_a_compensation_reads_of_a_step_in_doubt_what_it_will_read_when_it_is_bu
     refund = found.calls[1]
     assert refund.request is not None
     assert (refund.request["body"], refund.exact) == ("None", True)
+
+
+def test_a_plan_whose_bodies_differ_is_another_plan() -> None:
+    class Newer(PurchaseSagaExecutor):
+        def release_inventory(self, saga: SagaView) -> Request:
+            return Request("POST", "/reservations/release", "{}")
+
+    loaded = store.load(staging.completed().id)
+    known, newer = (
+        plan(each, loaded, tr.Compensate()) for each in (PurchaseSagaExecutor(), Newer())
+    )
+    assert [call.key for call in known.calls] == [call.key for call in newer.calls]
+    assert known.fingerprint != newer.fingerprint
