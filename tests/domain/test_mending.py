@@ -293,7 +293,7 @@ def test_an_output_is_only_kept_of_an_action_that_counts_as_done() -> None:
 
 def test_what_is_foreseen_of_an_edited_call_has_its_fresh_key() -> None:
     story = calling("tell", pivot="pay").driven("refused")
-    triggers = [tr.EditData(data={"a": 2}, before={"a": 1}), tr.Retry()]
+    triggers: list[tr.Trigger] = [tr.EditData(data={"a": 2}, before={"a": 1}), tr.Retry()]
     course = foresee(story.definition, story.state, triggers, story.now)
     assert [(call.step, call.revision, call.request) for call in course.calls] == [
         ("tell", 1, None)

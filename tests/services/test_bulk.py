@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -204,3 +206,33 @@ def test_a_worker_that_was_paused_in_a_preview_changes_no_result(
     services.run_bulk(made.pk)
     item = made.items.get()
     assert (item.result, item.message) == ("accepted", "")
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_one_saga_at_once_do_it_once_and_keep_its_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    saga = staging.failed()
+    made = drafted(saga)
+    services.confirm_bulk(made.pk, actor="user:ann", reason="why")
+    made.refresh_from_db()
+    item, perform, second = made.items.get(), services.perform, Event()
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        second.wait(1)
+        return perform(*args, **kwargs)
+
+    def works() -> None:
+        try:
+            bulk._do(item.pk, made)
+        finally:
+            second.set()
+            connection.close()
+
+    monkeypatch.setattr(bulk, "perform", slow)
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(works), pool.submit(works)]:
+            each.result(20)
+    assert SagaEvent.objects.filter(saga=saga.id, kind="retry_requested").count() == 1
+    assert made.items.get().result == "accepted"
