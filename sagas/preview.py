@@ -100,7 +100,8 @@ def _planned(
     )
     request, error, exact = ahead.request, "", True
     if request is None:
-        before = [other.step for other in calls[: calls.index(ahead)]]
+        earlier = calls[: calls.index(ahead)]
+        before = [other.step for other in earlier if other.kind is CallKind.ACTION]
         request, error, exact = _built(executor, call, before)
     action = ahead.kind is CallKind.ACTION
     return PlannedCall(

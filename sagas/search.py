@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
+from executors.quoted import plain
 from sagas.models import Saga, SagaStep
 
 FEW = 1000
@@ -38,7 +39,11 @@ class Value:
     """Only under this name."""
 
     hidden: frozenset[str] = frozenset()
-    """What lies under these names is not looked at: nobody is to guess a secret."""
+    """What lies under these names, however spelt, is not looked at: nobody is to guess a secret."""
+
+    def hides(self, name: str) -> bool:
+        """Whether what lies under the name is not looked at."""
+        return plain(name) in {plain(each) for each in self.hidden}
 
     @property
     def number(self) -> str | None:
@@ -95,7 +100,7 @@ def with_value(
 
     Or those of these ids; not if too many have the value for single ones to matter.
     """
-    if value.field in value.hidden:
+    if value.hides(value.field):
         return sagas.filter(pk__in=or_one_of)
     if connection.vendor == "postgresql":
         return _indexed(sagas, value, or_one_of)
@@ -136,10 +141,13 @@ def _condition(value: Value, column: str) -> tuple[str, list[str]]:
     if not value.hidden:
         return where, [path]
     counted = f"jsonb_array_length(jsonb_path_query_array({column}, %s::jsonpath, '{{}}', true))"
-    names = [json.dumps(name) for name in sorted(value.hidden)]
-    below = [f"strict $.** ? (exists (@.{n})).{n}.** ? ({_predicate(value)})" for n in names]
-    inside = " + ".join([counted] * len(below))
-    return f"({where} AND {counted} > {inside})", [path, path, *below]
+    names = ("[-_. ]*".join(map(re.escape, plain(name))) for name in sorted(value.hidden))
+    spelt = json.dumps(f"^[-_. ]*({'|'.join(names)})[-_. ]*$")
+    secret = (
+        f'strict $.** ? (@.type() == "object").keyvalue() ? (@.key like_regex {spelt} flag "i")'
+    )
+    below = f"{secret}.value.** ? ({_predicate(value)})"
+    return f"({where} AND {counted} > {counted})", [path, path, below]
 
 
 def _predicate(value: Value) -> str:
@@ -170,7 +178,7 @@ def _read(value: Value) -> set[UUID]:
 
 def _holds(document: Any, value: Value, name: str) -> bool:
     if isinstance(document, dict):
-        shown = ((key, below) for key, below in document.items() if key not in value.hidden)
+        shown = ((key, below) for key, below in document.items() if not value.hides(key))
         return any(_holds(below, value, key) for key, below in shown)
     if isinstance(document, list):
         return any(_holds(below, value, "") for below in document)

@@ -15,8 +15,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from executors.secrets import HIDDEN, hiding
+from executors.secrets import hiding
 from sagas import services
+from sagas.admin.hidden import with_hidden
 from sagas.domain import strictjson
 from sagas.domain import triggers as tr
 from sagas.domain.state import CallKind
@@ -208,11 +209,22 @@ class EditForm(MendingForm):
         ),
         widget=_area(16),
     )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput())
+    """How often the data had been edited when it was shown."""
 
     def __init__(self, saga: Saga, *args: Any, **kwargs: Any) -> None:
         super().__init__(saga, *args, **kwargs)
         self.shown = hiding(saga).document(saga.data)
         self.fields["edited"].initial = json.dumps(self.shown, indent=2, ensure_ascii=False)
+        self.fields["seen"].initial = services.edits(saga)
+
+    def clean_seen(self) -> int | None:
+        """Refuse what was written over data that another person has edited since."""
+        seen: int | None = self.cleaned_data["seen"]
+        if seen is not None and seen != self.fields["seen"].initial:
+            text = _("Somebody edited the data after it was shown to you. Open this page anew.")
+            self.add_error(None, text)
+        return seen
 
     def first_trigger(self) -> tr.Trigger:
         kept = with_hidden(self.cleaned_data["edited"], self.shown, self.saga.data)
@@ -225,19 +237,3 @@ def _hint(field: forms.Field, saga: Saga, step: str) -> None:
     if names:
         shape = json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)
         field.widget.attrs["placeholder"] = shape
-
-
-def with_hidden(edited: Any, shown: Any, data: Any) -> Any:
-    """The edited document with its values in place of those that were shown hidden."""
-    if edited == HIDDEN and shown == HIDDEN:
-        return data
-    if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(data, dict):
-        return {
-            name: with_hidden(value, shown.get(name), data.get(name))
-            for name, value in edited.items()
-        }
-    if isinstance(edited, list) and isinstance(shown, list) and isinstance(data, list):
-        both = list(zip(shown, data, strict=True))
-        both += [(None, None)] * (len(edited) - len(both))
-        return [with_hidden(value, *pair) for value, pair in zip(edited, both, strict=False)]
-    return edited

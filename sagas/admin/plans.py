@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +49,9 @@ def shown(plan: Plan, saga: Saga) -> Shown:
 
 def _line(call: PlannedCall, hide: Redactor) -> Line:
     action = call.kind is CallKind.ACTION
-    request = hide.document(dict(call.request)) if call.request is not None else {}
-    base = settings.SAGA_PARTICIPANTS.get(request.get("participant", ""), "")
+    # What was recorded long ago, or by hand, may be of any shape; it cannot be sent, but is shown.
+    request = hide.document(dict(call.request)) if isinstance(call.request, Mapping) else {}
+    base = settings.SAGA_PARTICIPANTS.get(str(request.get("participant", "")), "")
     return Line(
         call=call,
         look=Look(_("action"), "arrow_forward") if action else Look(_("compensation"), "undo"),

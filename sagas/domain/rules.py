@@ -49,12 +49,14 @@ def allowed_operations(definition: Definition, state: SagaState) -> frozenset[Op
 
 
 def _pivot_stands(definition: Definition, state: SagaState) -> bool:
-    """Whether the pivot took effect, or may have, and was not taken back.
+    """Whether the pivot took effect, or may have, and was not taken back; or a person saw to it.
 
     A new run would then have its effect, such as a payment, a second time.
     """
-    pivot = definition.pivot
-    return pivot is not None and state.step(pivot).effect is not Effect.NONE
+    if definition.pivot is None:
+        return False
+    pivot = state.step(definition.pivot)
+    return pivot.effect is not Effect.NONE or pivot.status is StepStatus.COMPLETED
 
 
 def next_call(definition: Definition, state: SagaState) -> Call | None:

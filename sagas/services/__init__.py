@@ -29,6 +29,7 @@ from sagas.services.creating import (
 from sagas.services.mending import (
     Mendable,
     editing,
+    edits,
     mendable,
     output_fields,
     resolution,
@@ -75,6 +76,7 @@ __all__ = [
     "drive",
     "due_bulks",
     "editing",
+    "edits",
     "execute",
     "get_saga",
     "mendable",

@@ -6,9 +6,11 @@ one transaction, so that none is done twice.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -16,11 +18,14 @@ from django.db import transaction
 from sagas import selectors
 from sagas.domain import triggers as tr
 from sagas.domain.state import Operation
+from sagas.engine.away import DATABASE_AWAY
 from sagas.engine.whole import whole
 from sagas.models import BULK_MARK, BulkItem, BulkOperation
 from sagas.preview import Plan
 from sagas.services.operating import MovedOn, NeedsApproval, NotAllowed, perform, preview
 from sagas.services.reading import SagaNotFound
+
+logger = logging.getLogger(__name__)
 
 MOST_IN_BULK = 10_000
 """Sagas in one bulk operation."""
@@ -92,7 +97,15 @@ def run_bulk(bulk_id: UUID, stopping: Callable[[], bool] = lambda: False) -> Non
         chunk = list(left.values_list("pk", flat=True)[:_CHUNK])
         work = _do if confirmed else _foresee
         for item_id in chunk:
-            whole(partial(work, item_id, bulk))
+            try:
+                whole(partial(work, item_id, bulk))
+            except DATABASE_AWAY:
+                raise
+            except Exception as error:
+                # One saga that nobody can read must not keep the others waiting for ever.
+                logger.exception("bulk operation %s: one of its sagas went wrong", bulk_id)
+                why = Exception(f"it went wrong: {type(error).__name__}; the log says more")
+                BulkItem.objects.filter(pk=item_id, result="").update(**_refusal(why))
         now = selectors.database_now()
         mine = BulkOperation.objects.filter(pk=bulk_id, confirmed_at=bulk.confirmed_at)
         if chunk:
@@ -107,13 +120,12 @@ def _foresee(item_id: int, bulk: BulkOperation) -> None:
     item = BulkItem.objects.get(pk=item_id)
     try:
         plan = preview(item.saga_id, _TRIGGERS[bulk.operation](""))
-    except SagaNotFound:
-        _refuse(item, "there is no such saga")
-    except NotAllowed as error:
-        _refuse(item, str(error))
+    except (SagaNotFound, NotAllowed) as error:
+        found = _refusal(error)
     else:
-        item.fingerprint, item.plan = plan.fingerprint, in_short(plan)
-        item.save(update_fields=["fingerprint", "plan"])
+        found = {"fingerprint": plan.fingerprint, "plan": in_short(plan)}
+    # A worker that was paused meanwhile must not overwrite what another has found or done.
+    BulkItem.objects.filter(pk=item_id, result="", fingerprint="").update(**found)
 
 
 def in_short(plan: Plan) -> str:
@@ -137,15 +149,16 @@ def _do(item_id: int, bulk: BulkOperation) -> None:
                 reason=bulk.reason + BULK_MARK % bulk.id,
                 fingerprint=item.fingerprint,
             )
-        except SagaNotFound:
-            _refuse(item, "there is no such saga")
-        except (NotAllowed, MovedOn, NeedsApproval) as error:
-            _refuse(item, str(error))
+        except (SagaNotFound, NotAllowed, MovedOn, NeedsApproval) as error:
+            found = _refusal(error)
         else:
-            item.result, item.done_at = ACCEPTED, selectors.database_now()
-            item.save(update_fields=["result", "done_at"])
+            found = {"result": ACCEPTED, "done_at": selectors.database_now()}
+        for name, value in found.items():
+            setattr(item, name, value)
+        item.save(update_fields=[*found])
 
 
-def _refuse(item: BulkItem, why: str) -> None:
-    item.result, item.message, item.done_at = REFUSED, why, selectors.database_now()
-    item.save(update_fields=["result", "message", "done_at"])
+def _refusal(error: Exception) -> dict[str, Any]:
+    """What an item says of a saga to which nothing was done."""
+    why = "there is no such saga" if isinstance(error, SagaNotFound) else str(error)
+    return {"result": REFUSED, "message": why, "done_at": selectors.database_now()}

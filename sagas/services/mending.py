@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from executors.base import Refusal, SagaExecutor
 from executors.registry import registry
+from sagas import selectors
 from sagas.domain import triggers as tr
 from sagas.domain.rules import Call, call_to_skip, doubts_to_resolve, may_edit
 from sagas.domain.state import Direction, Json
@@ -43,6 +44,11 @@ def mendable(saga: Saga) -> Mendable:
         skip=call_to_skip(executor.definition, state),
         edit=may_edit(state),
     )
+
+
+def edits(saga: Saga) -> int:
+    """How often people edited the saga's data."""
+    return selectors.saga_events(saga.id).filter(kind="data_edited").count()
 
 
 def resolution(

@@ -466,3 +466,17 @@ def test_a_status_of_every_kind_has_its_label(viewer: Client) -> None:
     ):
         saga = services.get_saga(make().pk)
         assert f"</span>{saga.status.replace('_', ' ')}</span>" in row(viewer, saga)
+
+
+@pytest.mark.parametrize("name", ["cardNumber", "Card-Number", "CARD_NUMBER", "card.number"])
+def test_a_secret_is_not_to_be_guessed_under_another_spelling_of_its_name(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(PurchaseSagaExecutor, "secrets", ("card_number",))
+    saga, number = staging.completed(), "4929123456781234"
+    for data in ({name: number}, {"x": [{name: {"a": number}}]}):
+        Saga.objects.filter(pk=saga.pk).update(data=data)
+        for q in (number, f"{name}={number}", f"a={number}"):
+            assert found(viewer, {"q": q}) == []
+    Saga.objects.filter(pk=saga.pk).update(data={name: number, "note": number})
+    assert found(viewer, {"q": number}) == [saga]

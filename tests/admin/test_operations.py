@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.test import Client
 
 from executors.secrets import HIDDEN
 from sagas import services
-from sagas.admin.forms import with_hidden
+from sagas.admin.hidden import with_hidden
 from sagas.models import Saga, SagaEvent
 from tests.admin import staging
 from tests.admin.staging import facts, page_of
@@ -335,6 +336,25 @@ def test_data_is_edited_and_run_again(login) -> None:
     assert (after.data["payment_method"], after.run) == ("cash", 2)
 
 
+def test_an_edit_of_data_that_somebody_else_edited_meanwhile_is_refused(root: Client) -> None:
+    saga = staging.compensated()
+    seen = re.search(r'name="seen" value="(\d+)"', staging.html(root, saga, "edit_data"))
+    assert seen, "the page does not say which data it shows"
+    services.perform(
+        saga.id,
+        services.editing(saga, staging.DATA | {"payment_method": "cash"}),
+        actor="user:bob",
+        reason="he was faster",
+    )
+    before = facts(saga)
+    edited = json.dumps(staging.DATA | {"customer_id": 7})
+    for more in ({"preview": "1"}, {"fingerprint": "x", "reason": "r"}):
+        answer = root.post(page_of(saga, "edit_data"), {"edited": edited, "seen": seen[1], **more})
+        assert "Somebody edited the data after it was shown to you" in answer.content.decode()
+        assert answer.context["plan"] is None
+    assert facts(saga) == before
+
+
 @pytest.mark.parametrize("edited", ["", "{}", "[]", "{", '{"colour": "red"}', "x" * 1_000_001])
 def test_data_that_does_not_fit_is_refused(root: Client, edited: str) -> None:
     saga = staging.compensated()
@@ -349,7 +369,7 @@ def test_hidden_values_stay_when_data_is_edited() -> None:
     data = {"a": 1, "pin": "1234", "cards": [{"pin": "1", "n": 1}, {"pin": "2", "n": 2}]}
     shown = {"a": 1, "pin": HIDDEN, "cards": [{"pin": HIDDEN, "n": 1}, {"pin": HIDDEN, "n": 2}]}
     assert with_hidden(shown, shown, data) == data
-    edited = {
+    edited: dict[str, Any] = {
         "a": 2,
         "pin": HIDDEN,
         "cards": [{"pin": "9", "n": 1}, {"pin": HIDDEN, "n": 3}, {"n": 4}],
@@ -359,7 +379,46 @@ def test_hidden_values_stay_when_data_is_edited() -> None:
         "pin": "1234",
         "cards": [{"pin": "9", "n": 1}, {"pin": "2", "n": 3}, {"n": 4}],
     }
-    assert with_hidden({"b": HIDDEN}, shown, data) == {"b": HIDDEN}
+    fewer = {"pin": "7", "cards": [{"pin": HIDDEN, "n": 1}]}
+    assert with_hidden(fewer, shown, data) == {"pin": "7", "cards": [{"pin": "1", "n": 1}]}
+
+
+def test_a_text_of_which_a_part_is_hidden_stays_whole() -> None:
+    data = {"note": "pay 4929 from 1 to 2", "notes": ["a 4929", 7]}
+    shown = {"note": f"pay {HIDDEN} from 1 to 2", "notes": [f"a {HIDDEN}", 7]}
+    assert with_hidden(shown, shown, data) == data
+    with pytest.raises(services.InvalidData):
+        with_hidden({"note": f"pay {HIDDEN} from 2 to 1"}, shown, data)
+
+
+ONE, TWO, SAME = {"pin": HIDDEN, "n": 1}, {"pin": HIDDEN, "n": 2}, {"pin": HIDDEN, "n": 1, "s": 0}
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"b": HIDDEN},  # it was not shown there
+        {"a": HIDDEN},
+        {"a": {"pin": HIDDEN}},
+        {"pin": [HIDDEN]},
+        {"pin": f"{HIDDEN}1"},
+        {"cards": [TWO]},  # the first was removed: the second is not to get its pin
+        {"cards": [TWO, ONE]},
+        {"cards": [{"pin": "9", "n": 9}, ONE, TWO]},
+        {"cards": [{"pin": HIDDEN, "n": 3}]},
+        {"cards": [ONE, TWO, {"pin": HIDDEN, "n": 3}]},
+        {"alike": [SAME]},  # which of the two is it?
+        {"cards": {"pin": HIDDEN}},
+    ],
+)
+def test_a_hidden_value_elsewhere_than_it_was_shown_is_refused(edited: dict[str, Any]) -> None:
+    one, two = {"pin": "1", "n": 1}, {"pin": "2", "n": 2}
+    alike = [{"pin": "1", "n": 1, "s": 0}, {"pin": "2", "n": 1, "s": 0}]
+    data = {"a": 1, "pin": "1234", "cards": [one, two], "alike": alike}
+    shown = {"a": 1, "pin": HIDDEN, "cards": [ONE, TWO], "alike": [SAME, SAME]}
+    assert with_hidden(shown, shown, data) == data
+    with pytest.raises(services.InvalidData):
+        with_hidden(edited, shown, data)
 
 
 @pytest.mark.parametrize("operation", ["retry", "skip", "edit_data", "compensate"])

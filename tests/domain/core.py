@@ -33,6 +33,7 @@ UNBUILDABLE = tr.Unbuildable(error="no")
 STARTS = [tr.Start(lease=LEASE, request=cast(Any, body)) for body in range(8)]
 """To start a call with the request of this number: to be hashed, unlike a dict."""
 
+EDIT = tr.EditData(data=cast(Any, 0), before=cast(Any, 0))
 AGAIN = tr.Start(lease=LEASE, request=None)
 ANSWERS = {
     (verdict, hand_back): tr.Answer(

@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=1)
     parser.add_argument("--faults", type=int, default=2)
     parser.add_argument("--poison", action="store_true", help="crashes cost no fault")
+    parser.add_argument("--mends", action="store_true", help="people also resolve and edit")
     parser.add_argument("--limit", type=int, default=10_000_000, help="worlds, then it gives up")
     given = parser.parse_args()
     rules = Rules(
@@ -155,6 +156,7 @@ def main() -> None:
         commands=given.commands,
         faults=given.faults,
         poison=given.poison,
+        mends=given.mends,
         limit=given.limit,
     )
     began = time.perf_counter()

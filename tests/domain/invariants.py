@@ -25,6 +25,7 @@ EDGES: dict[tuple[SagaStatus, SagaStatus], set[type[ev.Event]]] = {
 """The allowed changes of status, and the events that make them."""
 
 _COMMANDS = (tr.Execute, tr.Compensate, tr.Retry)
+_MENDS = (tr.Resolve, tr.Skip, tr.EditData)
 
 
 def _require(holds: object, violation: str) -> None:
@@ -89,7 +90,8 @@ def _check_failed(
 def _check_change(saga: SagaState, trigger: tr.Trigger, state: SagaState) -> None:
     by_command = isinstance(trigger, _COMMANDS)
     claims = isinstance(trigger, tr.Claim | tr.Park)
-    _require(saga.status not in ENDED or by_command, "9: an ended saga went on by itself")
+    mended = isinstance(trigger, _MENDS) and state.status is saga.status
+    _require(saga.status not in ENDED or by_command or mended, "9: an ended saga went on by itself")
     _require(state.epoch == saga.epoch + claims, "12: a claim without a new epoch")
     turned_back = saga.direction is not state.direction is Direction.FORWARD
     _require(not turned_back or state.run == saga.run + 1, "8: turned back within a run")

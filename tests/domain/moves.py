@@ -17,6 +17,7 @@ from tests.domain.core import (
     ANSWERS,
     CLAIM,
     COMMANDS,
+    EDIT,
     LATER,
     LOSE,
     PARK,
@@ -73,6 +74,24 @@ class Moves:
             if first or world.commands:
                 left = world._replace(commands=world.commands - (not first))
                 yield Move(operation.value, self._decides(left, COMMANDS[operation]), False)
+        if self._rules.mends and world.commands:
+            left = world._replace(commands=world.commands - 1)
+            for step in core_rules.doubts_to_resolve(saga):
+                applied = self._became_of(world, saga, step)
+                if applied is not None:
+                    told = tr.Resolve(step=step, applied=applied, evidence="the ledger")
+                    yield Move(f"{step}: applied={applied}", self._decides(left, told), False)
+            if core_rules.may_edit(saga):
+                yield Move("the data is edited", self._decides(left, EDIT), False)
+
+    def _became_of(self, world: World, saga: SagaState, step: str) -> bool | None:
+        """Whether the step's action took effect; None while nobody can know it."""
+        key = self._key_of(saga, step, CallKind.ACTION, 0)
+        if key in world.effects:
+            return True
+        workers = {worker.call for worker in world.workers if worker.call and worker.started}
+        under_way = any(request.key == key for request in world.late | workers)
+        return None if under_way else False
 
     # Claims, and the workers that lose the saga by them
 
@@ -227,7 +246,8 @@ class Moves:
 
     def _key_of(self, saga: SagaState, step: str, kind: CallKind, attempt: int) -> Key:
         run = saga.run if self._rules.run_in_key else 1
-        return Key(run, step, kind, attempt if kind is self._rules.new_key else 0)
+        salt = attempt if kind is self._rules.new_key else 0
+        return Key(run, step, kind, salt, saga.step(step).revision)
 
     def _recorded(self, world: World, call: Call) -> object | None:
         return self._core.sagas[world.saga].step(call.step).request_of(call.kind)

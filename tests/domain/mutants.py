@@ -14,6 +14,7 @@ from typing import Any
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
 from sagas.domain.definition import Definition
+from sagas.domain.mending import DataEdited, DoubtResolved
 from sagas.domain.state import CallKind, Direction, Effect, SagaState, StepStatus
 from tests.domain import wrong
 from tests.domain.scenarios import hurried, pivot, plain
@@ -101,6 +102,18 @@ def _commands() -> list[Mutant]:
     return [*mutants, Mutant("a retry while the pivot stands", "2", stands, again)]
 
 
+def _mends() -> list[Mutant]:
+    """The core mistakes what people found out or changed."""
+    many = _rules(pivot(), commands=3, mends=True)
+    same_key = applied(DataEdited, wrong.same_revision)
+    return [
+        Mutant("an edited call keeps its key", "5", many, same_key),
+        Mutant("what is in doubt is edited", "[236]", many, replaced("may_edit", wrong.edits_all)),
+        Mutant("what was applied is forgotten", "[26]", many, applied(DoubtResolved, wrong.undone)),
+        Mutant("a mended saga is not due", "22", many, applied(DoubtResolved, _with(due_at=None))),
+    ]
+
+
 def _time_and_workers() -> list[Mutant]:
     """The core mistakes the deadline, the pivot, a claim or the end of one."""
     late = replaced("_why_stop", wrong.stopped_by_deadline)
@@ -134,4 +147,4 @@ def _time_and_workers() -> list[Mutant]:
     ]
 
 
-MUTANTS = [*_outside(), *_calls(), *_commands(), *_time_and_workers()]
+MUTANTS = [*_outside(), *_calls(), *_commands(), *_mends(), *_time_and_workers()]

@@ -21,6 +21,9 @@ SCENARIOS = [
     (Rules(hurried(), commands=0, faults=1), 10_000),
     (Rules(pivot(), commands=0, faults=1), 10_000),
     (Rules(pivot(), commands=2, faults=0), 10_000),
+    (Rules(plain(), commands=1, faults=1, mends=True), 40_000),
+    (Rules(pivot(), commands=2, faults=0, mends=True), 10_000),
+    (Rules(pivot(steps=2), commands=2, faults=1, mends=True), 10_000),
 ]
 
 

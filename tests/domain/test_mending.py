@@ -9,7 +9,7 @@ import pytest
 from sagas.domain import triggers as tr
 from sagas.domain.foresight import foresee
 from sagas.domain.state import CallKind, Effect, StepStatus, idempotency_key
-from tests.domain.given import Story, calling, given
+from tests.domain.given import LEASE, Story, calling, given
 
 
 def resolve(story: Story, step: str, *, applied: bool, **more: Any) -> Story:
@@ -245,3 +245,56 @@ def test_a_call_that_is_being_made_is_told_from_those_to_come() -> None:
     calls = foresee(again.definition, again.state, (tr.Retry(),), again.now).calls
     assert [call.in_flight for call in calls] == [False, False]
     assert [call.attempt for call in calls] == [1, 1]
+
+
+def skipped_pivot(deadline: float = 60) -> Story:
+    story = calling("pay", pivot="pay", deadline=deadline).driven("not_sent")
+    return story.when(tr.Skip(step="pay"))
+
+
+def test_a_pivot_that_a_person_saw_to_is_passed_so_that_no_deadline_turns_the_saga_round() -> None:
+    story = skipped_pivot().passes(61).wait().claimed()
+    assert (story.stands, story.calls) == ("forward", "tell")
+    story = skipped_pivot().wait().claimed()
+    story.driven("not_applied").passes(61).claimed()
+    assert (story.stands, story.calls) == ("forward", "tell")
+
+
+def test_a_pivot_that_a_person_saw_to_is_not_called_in_a_new_run() -> None:
+    story = skipped_pivot().wait().claimed().compensate().driven("succeeded", "succeeded")
+    assert story.stands == "compensated"
+    assert "cannot retry" in story.refuses(tr.Retry())
+
+
+def test_a_doubt_resolved_on_the_way_back_leaves_what_waits_to_wait() -> None:
+    story = calling("pay").driven(*["in_doubt"] * 5)
+    assert (story.stands, story.step("pay").status) == ("compensating", StepStatus.IN_PROGRESS)
+    resolve(story, "pay", applied=True)
+    assert (story.step("pay").status, story.waits) == (StepStatus.IN_PROGRESS, 0)
+    assert story.claimed().calls == "refund"
+    story = calling("pay").driven(*["in_doubt"] * 5)
+    resolve(story, "pay", applied=False)
+    assert (story.step("pay").status, story.waits) == (StepStatus.FAILED, 0)
+
+
+def test_a_saga_that_people_mended_has_its_crashes_forgiven() -> None:
+    story = calling("reserve").driven("in_doubt").wait()
+    story.when(tr.Claim(owner="worker", lease=LEASE)).when(tr.Lose(owner="worker"))
+    assert story.state.crashes == 1
+    assert resolve(story, "reserve", applied=True).state.crashes == 0
+
+
+def test_an_output_is_only_kept_of_an_action_that_counts_as_done() -> None:
+    denied = resolve(pivot_in_doubt(), "pay", applied=False, output={"payment_id": "p1"})
+    assert denied.step("pay").output is None
+    skipped = stuck_refund().when(tr.Skip(step="pay", output={"x": 1}))
+    assert skipped.step("pay").output != {"x": 1}
+
+
+def test_what_is_foreseen_of_an_edited_call_has_its_fresh_key() -> None:
+    story = calling("tell", pivot="pay").driven("refused")
+    triggers: list[tr.Trigger] = [tr.EditData(data={"a": 2}, before={"a": 1}), tr.Retry()]
+    course = foresee(story.definition, story.state, triggers, story.now)
+    assert [(call.step, call.revision, call.request) for call in course.calls] == [
+        ("tell", 1, None)
+    ]

@@ -54,6 +54,9 @@ class Rules:
     run_in_key: bool = True
     """Each run has keys of its own."""
 
+    mends: bool = False
+    """People also say what became of a doubt, which is always true, and edit the data."""
+
     new_key: CallKind | None = None
     """Calls of this kind get a new key with each attempt."""
 
@@ -69,6 +72,9 @@ class Key(NamedTuple):
     kind: CallKind
     salt: int = 0
     """Tells attempts apart where they wrongly have keys of their own."""
+
+    revision: int = 0
+    """How often it was built anew after an edit."""
 
 
 class Request(NamedTuple):
@@ -144,7 +150,7 @@ _NO_CALL = Request(Key(0, "", CallKind.ACTION), 0)
 def arrives(rules: Rules, world: World, request: Request) -> Iterator[tuple[Verdict, World]]:
     """The participant's answers: a "no" is its business, and another attempt may be served."""
     key = request.key
-    action = Key(key.run, key.step, CallKind.ACTION)
+    action = Key(key.run, key.step, CallKind.ACTION, revision=key.revision)
     if key in world.effects and rules.idempotent:
         yield Verdict.SUCCEEDED, world
         return

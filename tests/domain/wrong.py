@@ -206,3 +206,15 @@ def no_call(event: Any, before: SagaState, after: SagaState) -> SagaState:
 
 def keeps(event: Any, before: SagaState, after: SagaState) -> SagaState:
     return replace(after, owner=before.owner, due_at=before.due_at)
+
+
+def same_revision(event: Any, before: SagaState, after: SagaState) -> SagaState:
+    return steps(after, revision=0)
+
+
+def edits_all(right: Any) -> Any:
+    return lambda state: state.status in (SagaStatus.FAILED, SagaStatus.COMPENSATED)
+
+
+def undone(event: Any, before: SagaState, after: SagaState) -> SagaState:
+    return after.with_step(event.step, effect=Effect.NONE)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
+from django.db import connection
 from django.test import override_settings
 
 from sagas import services
@@ -102,3 +105,34 @@ def test_other_sagas_need_nobody() -> None:
 @override_settings(SAGA_TWO_PERSON=False)
 def test_switched_off_one_is_enough() -> None:
     assert services.compensate(staging.completed().id, actor="user:ann").status == "in_progress"
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("other", ["approve", "reject"])
+def test_of_those_who_decide_at_once_one_does(other: str) -> None:
+    saga = staging.completed()
+    pk, start, heard = proposed(saga).pk, Barrier(4), list[str]()
+
+    def decides(how: str, actor: str) -> None:
+        start.wait()
+        try:
+            decide = services.approve if how == "approve" else services.reject
+            decide(pk, actor=actor)
+            heard.append(how)
+        except services.Decided:
+            heard.append("late")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [
+            pool.submit(decides, how, f"user:{n}")
+            for n, how in enumerate(["approve", other, "approve", other])
+        ]
+        for each in made:
+            each.result(20)
+    assert heard.count("late") == 3
+    decision = Proposal.objects.get().decision
+    asked = SagaEvent.objects.filter(saga=saga.id, kind="compensate_requested").count()
+    assert (decision, asked) in {("approved", 1), ("rejected", 0)}

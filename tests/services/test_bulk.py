@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError, connection
 
 from sagas import services
 from sagas.domain.state import Operation
@@ -150,3 +153,86 @@ def test_unknown_sagas_doubles_and_wrong_numbers_of_them() -> None:
     for ids in ([], [uuid4() for _ in range(bulk.MOST_IN_BULK + 1)]):
         with pytest.raises(services.TooMany):
             services.draft_bulk(Operation.RETRY, ids, actor="user:ann")
+
+
+def unreadable(saga: Saga) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE sagas_saga SET deadline = 'infinity' WHERE id = %s", [saga.pk])
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="its times have no infinity")
+@pytest.mark.parametrize("when", ["before the preview", "after it"])
+def test_a_saga_that_nobody_can_read_does_not_hold_up_the_others(when: str) -> None:
+    odd, good = staging.failed(), staging.failed()
+    if when == "before the preview":
+        unreadable(odd)
+    made = drafted(odd, good)
+    unreadable(odd)
+    results = done(made)
+    assert made.ended_at is not None
+    assert results[good.id] == ("accepted", "")
+    assert results[odd.id] == ("refused", "it went wrong: DataError; the log says more")
+
+
+def test_a_database_that_is_away_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    saga = staging.failed()
+    made = drafted(saga)
+    services.confirm_bulk(made.pk, actor="user:ann", reason="why")
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        raise OperationalError
+
+    monkeypatch.setattr(bulk, "perform", away)
+    with pytest.raises(OperationalError):
+        services.run_bulk(made.pk)
+    assert made.items.get().result == ""
+
+
+def test_a_worker_that_was_paused_in_a_preview_changes_no_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    saga = staging.failed()
+    made = services.draft_bulk(Operation.RETRY, [saga.id], actor="user:ann")
+    preview, first = services.preview, iter([True])
+
+    def paused(*args: Any, **kwargs: Any) -> Any:
+        if next(first, None):
+            BulkOperation.objects.update(due_at=made.created_at)  # its lease ended
+            services.run_bulk(made.pk)
+            assert done(made) == {saga.id: ("accepted", "")}
+        return preview(*args, **kwargs)  # which refuses now: the saga is on its way
+
+    monkeypatch.setattr(bulk, "preview", paused)
+    services.run_bulk(made.pk)
+    item = made.items.get()
+    assert (item.result, item.message) == ("accepted", "")
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_one_saga_at_once_do_it_once_and_keep_its_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    saga = staging.failed()
+    made = drafted(saga)
+    services.confirm_bulk(made.pk, actor="user:ann", reason="why")
+    made.refresh_from_db()
+    item, perform, second = made.items.get(), services.perform, Event()
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        second.wait(1)
+        return perform(*args, **kwargs)
+
+    def works() -> None:
+        try:
+            bulk._do(item.pk, made)
+        finally:
+            second.set()
+            connection.close()
+
+    monkeypatch.setattr(bulk, "perform", slow)
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(works), pool.submit(works)]:
+            each.result(20)
+    assert SagaEvent.objects.filter(saga=saga.id, kind="retry_requested").count() == 1
+    assert made.items.get().result == "accepted"

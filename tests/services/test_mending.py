@@ -225,3 +225,31 @@ def test_a_preview_tells_no_secret_of_the_sagas_own_code() -> None:
     planned = plan(Shy(), store.load(saga.id), tr.Retry())
     assert planned.calls[2].error == "ValueError: no such card: •••"
     assert [call.exact for call in planned.calls] == [True, True, True, False, False]
+
+
+def test_a_compensation_reads_of_a_step_in_doubt_what_it_will_read_when_it_is_built() -> None:
+    class Recalls(PurchaseSagaExecutor):
+        def refund_payment(self, saga: SagaView) -> Request:
+            return Request("POST", "/refund", str(saga.output("create_sale").get("sale_id")))
+
+    saga = staging.in_doubt()
+    saga.steps.filter(name="process_payment").update(status="completed", effect="applied")
+    saga.steps.filter(name="create_sale").update(effect="in_doubt")
+    found = plan(Recalls(), store.load(saga.id), tr.Compensate())
+    assert names(found) == ["cancel_sale", "refund_payment", "release_inventory"]
+    refund = found.calls[1]
+    assert refund.request is not None
+    assert (refund.request["body"], refund.exact) == ("None", True)
+
+
+def test_a_plan_whose_bodies_differ_is_another_plan() -> None:
+    class Newer(PurchaseSagaExecutor):
+        def release_inventory(self, saga: SagaView) -> Request:
+            return Request("POST", "/reservations/release", "{}")
+
+    loaded = store.load(staging.completed().id)
+    known, newer = (
+        plan(each, loaded, tr.Compensate()) for each in (PurchaseSagaExecutor(), Newer())
+    )
+    assert [call.key for call in known.calls] == [call.key for call in newer.calls]
+    assert known.fingerprint != newer.fingerprint
