@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
-from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -163,8 +162,9 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
                 return _perform(request, saga, task, form)
         except services.MovedOn:
             moved, saga = True, services.get_saga(saga.id)
-            form.add_error(None, _MOVED)
         plan = _planned(saga, task, form)
+        if moved:
+            form.add_error(None, _MOVED)
     except services.InvalidData as error:
         form.add_error(None, _("It does not fit: %(errors)s") % {"errors": in_a_line(error.errors)})
     except services.NotAllowed as refused:
@@ -188,7 +188,7 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
 def _planned(saga: Saga, task: Task, form: forms.OperationForm) -> Plan | None:
     """What would be called, once all but the reason is there. Raises NotAllowed, InvalidData."""
     plan = None
-    if not form.asks or (form.is_bound and {*form.errors} <= {"reason", NON_FIELD_ERRORS}):
+    if not form.asks or (form.is_bound and {*form.errors} <= {"reason"}):
         form.cleaned_data = getattr(form, "cleaned_data", {})
         plan = services.preview(saga.id, *form.triggers())
     if task.name not in possible(saga):
