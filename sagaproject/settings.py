@@ -243,6 +243,7 @@ UNFOLD = {
                         "title": _("Sagas"),
                         "icon": "swap_calls",
                         "link": reverse_lazy("admin:sagas_saga_changelist"),
+                        "active": "sagas.admin.links.among_sagas",
                         "permission": lambda request: request.user.has_perm("sagas.view_saga"),
                     },
                     {

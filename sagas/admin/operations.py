@@ -175,6 +175,7 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
             ),
         )
         plan, moved = services.preview(saga.id, *form.triggers()), True
+    form.fields["reason"].required = True  # from now on, also for the browser
     context |= {
         "title": task.look.text,
         "subtitle": str(saga),
