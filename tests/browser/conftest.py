@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.acceptance.service import Service
@@ -16,6 +18,12 @@ from tests.conftest import NO_BROWSER
 from tests.free_port import free_port
 
 MAKE = "from tests.browser import people; people.make({!r})"
+ENV = {"SAGA_RETRY_DELAY_MS": "700", "SAGA_CALL_TIMEOUT_MS": "2000", "SAGA_TWO_PERSON": "on"}
+
+# Purchases at the shop, by what becomes of them. Each is for one test, which operates on it.
+FAILED = ("to_retry", "to_skip", "by_keyboard", "moves_on", "in_bulk", "in_bulk_too", "bulk_alone")
+COMPENSATED = ("to_edit",)
+COMPLETED = ("to_propose", "sold")
 
 Visit = Callable[..., Visitor]
 
@@ -37,7 +45,7 @@ def browser() -> Iterator[Browser]:
 def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """After the browser: without one, nothing need start."""
     folder = tmp_path_factory.mktemp("browser")
-    running = Service(folder, free_port(), SAGA_RETRY_DELAY_MS="700", SAGA_CALL_TIMEOUT_MS="2000")
+    running = Service(folder, free_port(), **ENV)
     running.log = folder / "log"
     with running:
         made = running.run("shell", "-v0", "-c", MAKE.format(str(folder / "sagas")))
@@ -49,32 +57,65 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="package")
 def sagas(service: Service) -> dict[str, str]:
-    """The ids of the sagas that `people` made, by state."""
+    """The ids of the sagas that `people` made, and of purchases at the shop, by name."""
     made: dict[str, str] = json.loads((service.folder / "sagas").read_text())
-    return made
+    service.fault("sales", step="create_sale", fault="decline", match={"customer_id": 500})
+    service.fault("payment", step="refund_payment", fault="decline")
+    service.fault(
+        "payment",
+        step="process_payment",
+        fault="decline",
+        match={"payment_method": "expired_card"},
+    )
+    bought: dict[str, tuple[str, dict[str, Any]]] = {
+        **dict.fromkeys(FAILED, ("failed", {"customer_id": 500})),
+        **dict.fromkeys(COMPENSATED, ("compensated", {"payment_method": "expired_card"})),
+        **dict.fromkeys(COMPLETED, ("completed", {})),
+    }
+    ids = {name: service.create(**data) for name, (_, data) in bought.items()}
+    for name, (status, _) in bought.items():
+        service.ends(ids[name], status)
+    for participant in ("sales", "payment"):
+        url = f"{service.shop.urls[participant]}/faults"
+        requests.delete(url, timeout=5).raise_for_status()
+    return made | ids
 
 
 @pytest.fixture(scope="package")
-def sessions() -> dict[str, object]:
-    """Who has logged in already: logging in takes its time."""
-    return {}
+def people(browser: Browser) -> Iterator[dict[str, Visitor]]:
+    """Who has logged in already: logging in takes its time, and so does an empty cache."""
+    known: dict[str, Visitor] = {}
+    yield known
+    for visitor in known.values():
+        visitor.context.close()
 
 
 @pytest.fixture
-def visit(browser: Browser, service: Service, sessions: dict[str, object]) -> Iterator[Visit]:
-    """Open windows, each for a person; nothing may have gone wrong in them at the end."""
+def visit(browser: Browser, service: Service, people: dict[str, Visitor]) -> Iterator[Visit]:
+    """Open windows, each for a person; nothing may have gone wrong in them at the end.
+
+    A stranger's window is new, and so is one with options, which has its own session.
+    """
     with ExitStack() as windows:
         visitors: list[Visitor] = []
 
-        def visit(name: str = "", **options: object) -> Visitor:
-            known = {"storage_state": sessions[name]} if name in sessions else {}
-            options = {"viewport": {"width": 1280, "height": 900}, **known, **options}
-            context = windows.enter_context(browser.new_context(**options))  # type: ignore[arg-type]
-            visitors.append(Visitor(context, service.url))
-            if name and not known:
-                visitors[-1].log_in(name)
-                sessions[name] = context.storage_state()
-            return visitors[-1]
+        def opened(**options: Any) -> Visitor:
+            options = {"viewport": {"width": 1280, "height": 900}, **options}
+            return Visitor(browser.new_context(**options), service.url)
+
+        def visit(name: str = "", **options: Any) -> Visitor:
+            if name and name not in people:
+                people[name] = opened()
+                people[name].log_in(name)
+            if name and not options:
+                visitor = people[name]
+                visitor.begin()
+            else:
+                session = people[name].context.storage_state() if name else None
+                visitor = opened(storage_state=session, **options)
+                windows.callback(visitor.context.close)
+            visitors.append(visitor)
+            return visitor
 
         yield visit
         wrong = [what for visitor in visitors for what in visitor.wrong]
