@@ -115,3 +115,14 @@ def test_bad_addresses_and_evil_texts(root: Client, login: Any) -> None:
         assert "alert(1)" in text
         assert evil not in text
     assert root.post(address, {"decision": "nonsense", "comment": "\0"}).status_code == 200
+
+
+def test_the_saga_leads_to_its_open_proposal(login: Any, viewer: Client) -> None:
+    ann = login("ann", "view_saga", "compensate", "approve")
+    saga, other = staging.completed(), staging.completed()
+    address = propose(ann, saga)
+    link = f'href="{address}"'
+    assert link in staging.html(viewer, saga)
+    assert "Another person has to approve it" not in staging.html(viewer, other)
+    ann.post(address, {"decision": "reject"})
+    assert link not in staging.html(viewer, saga)

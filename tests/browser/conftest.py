@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from tests.acceptance.service import Service
 from tests.browser import chromium
@@ -18,6 +18,7 @@ from tests.conftest import NO_BROWSER
 from tests.free_port import free_port
 
 MAKE = "from tests.browser import people; people.make({!r})"
+FOUND = "found.json"
 ENV = {"SAGA_RETRY_DELAY_MS": "700", "SAGA_CALL_TIMEOUT_MS": "2000", "SAGA_TWO_PERSON": "on"}
 
 # Purchases at the shop, by what becomes of them. Each is for one test, which operates on it.
@@ -48,7 +49,7 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     running = Service(folder, free_port(), **ENV)
     running.log = folder / "log"
     with running:
-        made = running.run("shell", "-v0", "-c", MAKE.format(str(folder / "sagas")))
+        made = running.run("shell", "-v0", "-c", MAKE.format(str(folder / FOUND)))
         running.start_api()
         assert made.wait(60) == 0, running.log.read_text()
         running.start_worker()
@@ -56,9 +57,15 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="package")
-def sagas(service: Service) -> dict[str, str]:
+def found(service: Service) -> dict[str, dict[str, str]]:
+    """What `people` made."""
+    made: dict[str, dict[str, str]] = json.loads((service.folder / FOUND).read_text())
+    return made
+
+
+@pytest.fixture(scope="package")
+def sagas(service: Service, found: dict[str, dict[str, str]]) -> dict[str, str]:
     """The ids of the sagas that `people` made, and of purchases at the shop, by name."""
-    made: dict[str, str] = json.loads((service.folder / "sagas").read_text())
     service.fault("sales", step="create_sale", fault="decline", match={"customer_id": 500})
     service.fault("payment", step="refund_payment", fault="decline")
     service.fault(
@@ -78,12 +85,12 @@ def sagas(service: Service) -> dict[str, str]:
     for participant in ("sales", "payment"):
         url = f"{service.shop.urls[participant]}/faults"
         requests.delete(url, timeout=5).raise_for_status()
-    return made | ids
+    return found["sagas"] | ids
 
 
 @pytest.fixture(scope="package")
 def people(browser: Browser) -> Iterator[dict[str, Visitor]]:
-    """Who has logged in already: logging in takes its time, and so does an empty cache."""
+    """Whose windows there are already: an empty cache takes its time to be filled."""
     known: dict[str, Visitor] = {}
     yield known
     for visitor in known.values():
@@ -91,29 +98,33 @@ def people(browser: Browser) -> Iterator[dict[str, Visitor]]:
 
 
 @pytest.fixture
-def visit(browser: Browser, service: Service, people: dict[str, Visitor]) -> Iterator[Visit]:
+def visit(
+    browser: Browser,
+    service: Service,
+    found: dict[str, dict[str, str]],
+    people: dict[str, Visitor],
+) -> Iterator[Visit]:
     """Open windows, each for a person; nothing may have gone wrong in them at the end.
 
-    A stranger's window is new, and so is one with options, which has its own session.
+    A person's window is the same in all tests, and has logged in; a stranger's is new.
     """
     with ExitStack() as windows:
         visitors: list[Visitor] = []
 
-        def opened(**options: Any) -> Visitor:
-            options = {"viewport": {"width": 1280, "height": 900}, **options}
-            return Visitor(browser.new_context(**options), service.url)
+        def opened() -> Visitor:
+            size: ViewportSize = {"width": 1280, "height": 900}
+            return Visitor(browser.new_context(viewport=size), service.url)
 
-        def visit(name: str = "", **options: Any) -> Visitor:
-            if name and name not in people:
-                people[name] = opened()
-                people[name].log_in(name)
-            if name and not options:
+        def visit(name: str = "") -> Visitor:
+            if not name:
+                visitor = opened()
+                windows.callback(visitor.context.close)
+            elif name in people:
                 visitor = people[name]
                 visitor.begin()
             else:
-                session = people[name].context.storage_state() if name else None
-                visitor = opened(storage_state=session, **options)
-                windows.callback(visitor.context.close)
+                visitor = people[name] = opened()
+                visitor.resume(found["sessions"][name])
             visitors.append(visitor)
             return visitor
 

@@ -9,7 +9,10 @@ import json
 from pathlib import Path
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
+from django.test import Client
 
 from sagas import services
 from sagas.domain import triggers as tr
@@ -35,24 +38,34 @@ STATES = {
 
 
 def make(found: str) -> None:
-    """Make people and sagas; the ids of the sagas, by name, go into a file as JSON."""
-    make_people()
+    """Make people and sagas; the ids of the sagas and people's sessions go into a file as JSON."""
+    sessions = {user.username: session(user) for user in make_people()}
     ids = {name: str(state().id) for name, state in STATES.items()} | evil()
-    Path(found).write_text(json.dumps(ids))
+    Path(found).write_text(json.dumps({"sagas": ids, "sessions": sessions}))
 
 
-def make_people() -> None:
+def make_people() -> list[User]:
     """Make the users, each in the group of the role."""
+    users = []
+    password = make_password(PASSWORD)  # once, as it takes its time
     for name, role in ROLES.items():
-        user = User.objects.create_user(
-            name, password=PASSWORD, is_staff=True, is_superuser=not role
-        )
+        user = User(username=name, password=password, is_staff=True, is_superuser=not role)
+        user.save()
         user.groups.set(Group.objects.filter(name=role))
+        users.append(user)
+    return users
+
+
+def session(user: User) -> str:
+    """The key of a session in which the user is logged in."""
+    client = Client()
+    client.force_login(user)
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def evil() -> dict[str, str]:
     """All that others can write tries to run in the page: ids of the sagas and what is theirs."""
-    failed, sold = evil_saga(fails=True), evil_saga(fails=False)
+    failed, sold = evil_saga("failed"), evil_saga("sold")
     propose(sold.id)
     decided = Proposal.objects.get()
     services.reject(decided.pk, actor=f"user:{SCRIPT}", comment=SCRIPT)
@@ -64,6 +77,7 @@ def evil() -> dict[str, str]:
     return {
         "evil": str(failed.id),
         "evil_sold": str(sold.id),
+        "evil_to_retry": str(evil_saga("failed to be retried").id),
         "evil_doubt": str(evil_doubt().id),
         "evil_proposal": str(decided.pk + 1),
         "evil_decided": str(decided.pk),
@@ -71,8 +85,8 @@ def evil() -> dict[str, str]:
     }
 
 
-def evil_saga(*, fails: bool) -> Saga:
-    """A failed or a completed saga."""
+def evil_saga(name: str) -> Saga:
+    """A saga that is failed, or else completed."""
     said = {"status": 409, "body": SCRIPT, "headers": {SCRIPT: SCRIPT}}
     lied = Outcome(verdict=Verdict.SUCCEEDED, output={"id": SCRIPT, SCRIPT: SCRIPT}, answer=said)
     refused = Outcome(verdict=Verdict.REFUSED, error=SCRIPT, answer=said)
@@ -81,10 +95,12 @@ def evil_saga(*, fails: bool) -> Saga:
         staging.DATA | {"payment_method": EVIL},
         execute=False,
         actor=SCRIPT,
-        idempotency_key=SCRIPT + str(fails),
+        idempotency_key=SCRIPT + name,
     ).saga
     services.execute(saga.id, actor=f"user:{EVIL}", reason=SCRIPT)
-    refuses = {"create_sale": [refused], "refund_payment": [refused]} if fails else {}
+    refuses = (
+        {"create_sale": [refused], "refund_payment": [refused]} if name.startswith("failed") else {}
+    )
     script = {"reserve_inventory": [lied], **refuses}
     return staging.drive(saga, script, requests={"create_sale": {"path": "/", "body": SCRIPT}})
 

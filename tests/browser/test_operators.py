@@ -24,22 +24,24 @@ pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
         ("root", ["Retry", "Compensate", "Skip the step", "Edit the data"]),
     ],
 )
-def test_people_log_in_and_see_what_they_may_do(
+def test_people_see_what_they_may_do(
     visit: Visit, sagas: dict[str, str], name: str, operations: list[str]
 ) -> None:
-    visitor = visit(name)
-    page = visitor.saga(sagas["failed"])
+    page = visit(name).saga(sagas["failed"])
     expect(page.get_by_text(name, exact=True).first).to_be_visible()
     expect(label(page, "failed")).to_be_visible()
     assert offered(page) == operations
 
 
-def test_a_wrong_password_is_told(visit: Visit) -> None:
-    page = visit().go(f"{ADMIN}login/")
+def test_they_log_in_with_their_password(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.go(f"{ADMIN}login/")
     page.get_by_label("Username").fill("operator")
     page.get_by_label("Password").fill("guessed")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Please enter the correct username and password")).to_be_visible()
+    visitor.log_in("operator")
+    expect(page.get_by_text("operator", exact=True).first).to_be_visible()
 
 
 def test_the_list_is_filtered_and_searched(
@@ -117,7 +119,9 @@ def test_a_saga_is_followed_while_it_fails(visit: Visit, service: Service) -> No
 
 
 def test_the_language_is_chosen_in_the_menu(visit: Visit, sagas: dict[str, str]) -> None:
-    page = visit("viewer", locale="en").saga(sagas["failed"])
+    visitor = visit()
+    visitor.log_in("viewer")
+    page = visitor.saga(sagas["failed"])
     page.get_by_text("viewer", exact=True).first.click()
     page.get_by_role("button", name="Français").click()
     expect(page).to_have_url(re.compile(f"/{sagas['failed']}/change/"))

@@ -92,7 +92,7 @@ def ask_to_preview(page: Page) -> None:
 def test_no_reason_comment_or_data_runs(visit: Visit, sagas: dict[str, str]) -> None:
     """What somebody writes now, on the page that answers, and on the one that follows."""
     visitor = visit("operator")
-    page = visitor.saga(sagas["evil"], "retry")
+    page = visitor.saga(sagas["evil_to_retry"], "retry")
     confirm(page, "Retry", SCRIPT)
     expect(page.get_by_text("Retry: accepted.")).to_be_visible()
     expect(section(page, "History")).to_contain_text(SCRIPT)

@@ -72,7 +72,7 @@ _TOO_FAINT = """least => {
 
 
 class Visitor:
-    """A person's window, in which nobody has logged in yet."""
+    """A person's window, in which nobody has logged in at first."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
@@ -103,6 +103,10 @@ class Visitor:
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name=re.compile("log in|sign in", re.I)).click()
         self.page.wait_for_url(self.url + ADMIN)
+
+    def resume(self, session: str) -> None:
+        """Take up a session in which somebody has logged in."""
+        self.context.add_cookies([{"name": "sessionid", "value": session, "url": self.url}])
 
     def go(self, path: str) -> Page:
         """Open an address of the service."""
