@@ -211,13 +211,6 @@ LOG_FORMAT = _env.choice("LOG_FORMAT", "json", ("json", "text"))
 LOGGING_CONFIG = "sagaproject.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 
-_SAGAS = {
-    f"sagas_saga_{page}"
-    for page in (
-        *("changelist", "change", "execute", "retry", "compensate", "resolve", "skip", "edit_data"),
-    )
-}
-
 UNFOLD = {
     "SITE_TITLE": _("Saga orchestrator"),
     "SITE_HEADER": _("Saga orchestrator"),
@@ -250,10 +243,7 @@ UNFOLD = {
                         "title": _("Sagas"),
                         "icon": "swap_calls",
                         "link": reverse_lazy("admin:sagas_saga_changelist"),
-                        # Below its address there are those of the other items.
-                        "active": lambda request: (
-                            getattr(request.resolver_match, "url_name", "") in _SAGAS
-                        ),
+                        "active": "sagas.admin.links.among_sagas",
                         "permission": lambda request: request.user.has_perm("sagas.view_saga"),
                     },
                     {

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -20,7 +21,8 @@ from sagas.admin.operations import TASKS, actor, url
 from sagas.admin.sentences import standing
 from sagas.admin.words import STATUSES, Look
 from sagas.domain import triggers as tr
-from sagas.models import Proposal
+from sagas.domain.state import SagaStatus
+from sagas.models import Proposal, Saga
 
 DECISIONS = {
     "": Look(pgettext_lazy("proposal", "open"), "front_hand", "warning"),
@@ -56,6 +58,14 @@ def index(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         ],
     }
     return TemplateResponse(request, "admin/sagas/approvals/index.html", context)
+
+
+def open_for(saga: Saga) -> str:
+    """The address of the saga's open proposal; empty if there is none. One query at most."""
+    if saga.status != SagaStatus.COMPLETED.value:
+        return ""  # what is not completed needs nobody's approval
+    proposal = Proposal.objects.filter(saga_id=saga.pk, decision="").first()
+    return reverse("admin:sagas_approval", args=[proposal.pk]) if proposal else ""
 
 
 def page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.http import HttpRequest
 from django.urls import reverse
 
 from sagas.domain.state import SagaStatus
@@ -60,3 +61,9 @@ def saga(saga_id: UUID | str) -> str:
         return reverse("admin:sagas_saga_change", args=[UUID(str(saga_id))])
     except ValueError:
         return ""
+
+
+def among_sagas(request: HttpRequest) -> bool:
+    """Whether the menu says "Sagas": on the list, and on a saga's page and its operations'."""
+    inside = request.path.removeprefix(reverse("admin:sagas_saga_changelist"))
+    return inside != request.path and not inside.startswith(("bulk/", "approvals/", "audit/"))

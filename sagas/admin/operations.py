@@ -169,6 +169,7 @@ def page(request: HttpRequest, saga: Saga, task: Task, context: dict[str, Any]) 
         form.add_error(None, _("It does not fit: %(errors)s") % {"errors": in_a_line(error.errors)})
     except services.NotAllowed as refused:
         return _refuse(request, saga, task, refusal(str(refused)))
+    form.fields["reason"].required = True  # from now on, also for the browser
     context |= {
         "title": task.look.text,
         "subtitle": str(saga),

@@ -78,6 +78,7 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
             "subtitle": str(saga),
             "original": saga,
             "buttons": operations.buttons(request.user, saga),
+            "proposal_url": approvals.open_for(saga),
             **detail.page(saga, now, detail.Place.of(request.GET)),
             **(extra_context or {}),
         }
@@ -94,8 +95,7 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
         saga = _find(str(saga_id))
         if saga is None:
             return _missing(request, str(saga_id))
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "original": saga}
-        return operations.page(request, saga, task, context)
+        return operations.page(request, saga, task, self.admin_site.each_context(request))
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -109,7 +109,7 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
     def bulk_index(self, request: HttpRequest) -> HttpResponse:
         """The latest bulk operations."""
         self._require(request)
-        return bulk.index(request, self._context(request))
+        return bulk.index(request, self.admin_site.each_context(request))
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def bulk(self, request: HttpRequest, bulk_id: UUID) -> HttpResponse:
@@ -119,30 +119,27 @@ class SagaAdmin(BulkActions, Wary, SagaList, ModelAdmin):  # type: ignore[misc]
         may = all(operations.may(request.user, name) for name in operation)
         if request.method == "POST" and not may:
             raise PermissionDenied
-        return bulk.page(request, bulk_id, self._context(request), may=may)
+        return bulk.page(request, bulk_id, self.admin_site.each_context(request), may=may)
 
     @method_decorator(require_safe)
     def approval_index(self, request: HttpRequest) -> HttpResponse:
         """What was proposed."""
         self._require(request)
-        return approvals.index(request, self._context(request))
+        return approvals.index(request, self.admin_site.each_context(request))
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def approval(self, request: HttpRequest, proposal_id: int) -> HttpResponse:
         """One proposal, and its decision."""
         self._require(request)
         may = operations.may(request.user, "approve")
-        return approvals.page(request, proposal_id, self._context(request), may=may)
+        return approvals.page(request, proposal_id, self.admin_site.each_context(request), may=may)
 
     @method_decorator(require_safe)
     def audit(self, request: HttpRequest) -> HttpResponse:
         """What people did, across all sagas."""
         self._require(request)
         users = request.user.has_perm("auth.view_user")
-        return audit.page(request, self._context(request), users=users)
-
-    def _context(self, request: HttpRequest) -> dict[str, Any]:
-        return self.admin_site.each_context(request)  # without `opts`, the title is the page's own
+        return audit.page(request, self.admin_site.each_context(request), users=users)
 
     # --- Permissions --------------------------------------------------------------------------
 

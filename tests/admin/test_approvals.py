@@ -129,3 +129,14 @@ def test_the_overview_tells_that_a_proposal_waits(login: Any, viewer: Client) ->
     assert "1 proposal waits for another person" in overview()
     ann.post(address, {"decision": "reject"})
     assert "proposal waits" not in overview()
+
+
+def test_the_saga_leads_to_its_open_proposal(login: Any, viewer: Client) -> None:
+    ann = login("ann", "view_saga", "compensate", "approve")
+    saga, other = staging.completed(), staging.completed()
+    address = propose(ann, saga)
+    link = f'href="{address}"'
+    assert link in staging.html(viewer, saga)
+    assert "Another person has to approve it" not in staging.html(viewer, other)
+    ann.post(address, {"decision": "reject"})
+    assert link not in staging.html(viewer, saga)

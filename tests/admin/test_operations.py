@@ -164,7 +164,9 @@ def test_what_was_sent_before_and_what_is_not_known_yet_is_said(root: Client) ->
 def test_a_reason_is_required(root: Client, reason: str | None) -> None:
     saga = staging.failed()
     before = facts(saga)
-    body = {"fingerprint": fingerprint(root.get(page_of(saga, "retry")))}
+    page = root.get(page_of(saga, "retry"))
+    assert re.search(r"<textarea[^>]* required", page.content.decode()), "browsers ask for it"
+    body = {"fingerprint": fingerprint(page)}
     answer = root.post(
         page_of(saga, "retry"), body if reason is None else body | {"reason": reason}
     )

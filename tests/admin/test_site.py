@@ -33,6 +33,23 @@ def test_the_navigation_shows_what_one_may_see(root: Client, viewer: Client, log
 
 
 @pytest.mark.parametrize(
+    ("path", "here"),
+    [
+        ("sagas/saga/", ["sagas/saga/"]),
+        ("sagas/saga/{}/change/", ["sagas/saga/"]),
+        ("sagas/saga/{}/retry/", ["sagas/saga/"]),
+        ("sagas/saga/bulk/", ["sagas/saga/bulk/"]),
+        ("sagas/saga/approvals/", ["sagas/saga/approvals/"]),
+        ("auth/user/", ["auth/user/"]),
+        ("", []),
+    ],
+)
+def test_the_navigation_shows_where_one_is(root: Client, path: str, here: list[str]) -> None:
+    text = root.get("/admin/" + path.format(staging.failed().pk)).content.decode()
+    assert re.findall(r'<a href="/admin/([^"]*)" class="[^"]* active"', text) == here
+
+
+@pytest.mark.parametrize(
     "path", ["user/", "user/add/", "user/{}/change/", "user/{}/password/", "group/", "group/add/"]
 )
 def test_users_and_groups_wear_the_same_dress(root: Client, viewer: Client, path: str) -> None:

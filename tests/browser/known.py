@@ -2,12 +2,14 @@
 
 PASSWORD = "correct horse battery"
 
-MAY = {
-    "viewer": ["view_saga"],
-    "operator": ["view_saga", "execute", "compensate", "retry"],
-    "root": [],  # a superuser
+ROLES = {
+    "viewer": "viewer",
+    "operator": "operator",
+    "colleague": "operator",
+    "administrator": "administrator",
+    "root": "",  # a superuser
 }
-"""Names of users, and their permissions on sagas."""
+"""Names of users, and the group of each."""
 
 EVIL = "\"'><img src=x onerror=window.__xss=1>"
 SCRIPT = (

@@ -12,27 +12,29 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.acceptance.service import ROOT, Service, eventually
-from tests.browser import chromium
+from tests.browser import chromium, console
+from tests.browser.console import LIST
 from tests.browser.visitor import ADMIN, Visitor
 from tests.free_port import free_port
 
 IMAGES = ROOT / "docs/images"
 SIZE: Any = {"width": 1280, "height": 800}
-COLOURS = 128
-LIST = f"{ADMIN}sagas/saga/"
+COLOURS = 64
 
 # What the participants do to the purchases of which customers.
 FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("payment", {"step": "process_payment", "fault": "decline", "match": {"customer_id": 201}}),
     ("sales", {"step": "create_sale", "fault": "decline", "match": {"customer_id": 202}}),
-    ("payment", {"step": "refund_payment", "fault": "decline"}),  # only 202's comes to it
+    ("sales", {"step": "create_sale", "fault": "decline", "match": {"customer_id": 205}}),
+    ("sales", {"step": "create_sale", "fault": "decline", "match": {"customer_id": 206}}),
+    ("payment", {"step": "refund_payment", "fault": "decline", "times": 3}),  # those of the sales
     ("payment", {"step": "process_payment", "fault": "late", "match": {"customer_id": 203}}),
     ("sales", {"step": "create_sale", "fault": "error", "match": {"customer_id": 204}}),
 ]
-ENDS = {201: "compensated", 202: "failed"}
+ENDS = {201: "compensated", 202: "failed", 205: "failed", 206: "failed"}
 RETRYING = {203: "process_payment", 204: "create_sale"}
 
 
@@ -41,7 +43,11 @@ def running() -> Iterator[Service]:
     """The whole system, whose retries wait for a minute, so that they are still to be seen."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(
-            Path(folder), free_port(), SAGA_RETRY_DELAY_MS="60000", SAGA_CALL_TIMEOUT_MS="1500"
+            Path(folder),
+            free_port(),
+            SAGA_RETRY_DELAY_MS="60000",
+            SAGA_CALL_TIMEOUT_MS="1500",
+            SAGA_TWO_PERSON="on",
         )
         service.log = Path(folder) / "log"
         with service:
@@ -76,35 +82,62 @@ def waits(service: Service, saga_id: str, step: str) -> bool:
     return bool(steps[step]["error"])
 
 
-def shots(sagas: dict[int, str]) -> Iterator[tuple[str, str, str]]:
-    """The name of each image, the path of its page, and the scheme."""
-    failed = f"{LIST}{sagas[202]}"
-    yield "overview", ADMIN, "light"
-    yield "list", LIST, "light"
-    yield "failed", f"{failed}/change/", "light"
-    yield "failed-dark", f"{failed}/change/", "dark"
-    yield "compensate", f"{failed}/compensate/", "light"
+def propose(page: Page, saga_id: str) -> None:
+    """Propose to compensate a completed saga, and look at the proposal."""
+    page.goto(f"{page.url}{saga_id}/change/")
+    console.ask(page, "Compensate")
+    console.confirm(page, "Propose: Compensate", "The batch was recalled, ticket 4711")
+    expect(page.get_by_role("button", name="Withdraw")).to_be_visible()
+
+
+def retry_many(page: Page, saga_ids: list[str]) -> None:
+    """Retry sagas of which one cannot be retried."""
+    console.choose(page, saga_ids, "Retry: preview")
+    console.confirm(page, "Retry", "The bank is up again")
+    done = console.label(page, "Not all went well: 1 refused")
+    expect(done).to_be_visible(timeout=20_000)
+
+
+def resolve(page: Page, saga_id: str) -> None:
+    """Preview what follows when the payment took effect."""
+    page.goto(f"{page.url}{saga_id}/resolve/")
+    page.get_by_label("It took effect").check()
+    page.get_by_label("Evidence").fill("The bank's statement of today shows the payment")
+    page.get_by_label("Output").fill('{"payment_id": "pay-8812"}')
+    console.preview(page)
 
 
 def take(browser: Browser, service: Service, sagas: dict[int, str]) -> None:
-    """Write the images, as an operator sees the pages."""
+    """Write the images, as operators see the pages."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    session = None
-    for name, path, scheme in shots(sagas):
-        with browser.new_context(
-            viewport=SIZE,
-            color_scheme=scheme,  # type: ignore[arg-type]
-            reduced_motion="reduce",
-            storage_state=session,
-        ) as context:
-            visitor = Visitor(context, service.url)
-            if session is None:
-                visitor.log_in("operator")
-                session = context.storage_state()
-            page = visitor.go(path)
-            page.wait_for_load_state("networkidle")
-            write(name, page.screenshot(animations="disabled", caret="hide"))
-            assert visitor.wrong == [], name
+    options: Any = {"viewport": SIZE, "reduced_motion": "reduce"}
+    with browser.new_context(**options) as mine, browser.new_context(**options) as others:
+        operator, colleague = Visitor(mine, service.url), Visitor(others, service.url)
+        operator.log_in("operator")
+        colleague.log_in("colleague")
+        failed = f"{LIST}{sagas[202]}/change/"
+        shoot("overview", operator.go(ADMIN))
+        shoot("list", operator.go(LIST))
+        shoot("failed", operator.go(failed))
+        operator.page.emulate_media(color_scheme="dark")
+        shoot("failed-dark", operator.go(failed))
+        operator.page.emulate_media(color_scheme="light")
+        shoot("compensate", operator.go(f"{LIST}{sagas[204]}/compensate/"), whole=True)
+        resolve(operator.go(LIST), sagas[203])
+        shoot("resolve", operator.page, whole=True)
+        propose(operator.go(LIST), sagas[102])
+        colleague.page.goto(operator.page.url)
+        shoot("approval", colleague.page, whole=True)
+        retry_many(operator.go(LIST), [sagas[205], sagas[206], sagas[103]])
+        shoot("bulk", operator.page)
+        assert operator.wrong + colleague.wrong == []
+
+
+def shoot(name: str, page: Page, *, whole: bool = False) -> None:
+    """Write an image of the part of the page that is seen at first, or of the whole page."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("scrollTo(0, 0)")
+    write(name, page.screenshot(animations="disabled", caret="hide", full_page=whole))
 
 
 def write(name: str, png: bytes) -> None:

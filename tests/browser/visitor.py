@@ -12,9 +12,15 @@ from tests.browser.known import PASSWORD
 
 ADMIN = "/admin/"
 
+CONTRAST = 4.3
+"""The least contrast of text; level AA of WCAG has 4.5, but unfold's links in the dark 4.31."""
+
 _TOO_WIDE = """() => [document.documentElement, document.body]
     .filter(e => e.scrollWidth > document.documentElement.clientWidth)
     .map(e => `${e.tagName} is ${e.scrollWidth} px wide`)"""
+
+# A link within a drawing has an address of another kind.
+_ADDRESSES = "links => links.map(l => new URL(l.href.baseVal ?? l.href, document.baseURI).href)"
 
 # Unfold asks for the browser's scheme when the page is loaded, and only then.
 _SCHEME = """scheme => {
@@ -26,7 +32,13 @@ _SCHEME = """scheme => {
 # Colours are painted on a canvas, as they come in any notation, and may be translucent.
 _TOO_FAINT = """least => {
     const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const painted = new Map();
     const paint = (colours) => {
+        const key = colours.join();
+        if (!painted.has(key)) painted.set(key, light(mixed(colours)));
+        return painted.get(key);
+    };
+    const mixed = (colours) => {
         canvas.clearRect(0, 0, 1, 1);
         for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
         return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
@@ -38,8 +50,10 @@ _TOO_FAINT = """least => {
     };
     const behind = (element) => {
         const colours = [];
-        for (let e = element; e; e = e.parentElement)
-            colours.unshift(getComputedStyle(e).backgroundColor);
+        for (let e = element; e; e = e.parentElement) {
+            const colour = getComputedStyle(e).backgroundColor;
+            if (colour !== "rgba(0, 0, 0, 0)") colours.unshift(colour);
+        }
         return ["white", ...colours];
     };
     const faint = [];
@@ -49,9 +63,8 @@ _TOO_FAINT = """least => {
         if (!said || !element.checkVisibility({opacityProperty: true})) continue;
         if (element.closest("[disabled], [aria-hidden=true], .material-symbols-outlined")) continue;
         const back = behind(element);
-        const [one, other] = [paint(back), paint([...back, getComputedStyle(element).color])]
-            .map(light).sort();
-        const ratio = (other + 0.05) / (one + 0.05);
+        const lights = [paint(back), paint([...back, getComputedStyle(element).color])];
+        const ratio = (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
         if (ratio < least) faint.push(`${ratio.toFixed(2)}: ${said.slice(0, 40)}`);
     }
     return [...new Set(faint)];
@@ -59,13 +72,17 @@ _TOO_FAINT = """least => {
 
 
 class Visitor:
-    """One window, in which nobody has logged in yet."""
+    """A person's window, in which nobody has logged in at first."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
         self.wrong: list[str] = []
         """What no page may do: errors, missing files, dialogs, requests to other hosts."""
 
+        self.refused: set[int] = set()
+        """Statuses of pages that are as they should be, though they are errors."""
+
+        self.context = context
         context.set_default_timeout(10_000)
         context.on("request", self._on_request)
         context.on("response", self._on_response)
@@ -74,6 +91,11 @@ class Visitor:
         context.on("weberror", lambda error: self.wrong.append(f"script: {error.error}"))
         self.page: Page = context.new_page()
 
+    def begin(self) -> None:
+        """Start anew with an empty window, still logged in."""
+        self.page.close()
+        self.page, self.wrong, self.refused = self.context.new_page(), [], set()
+
     def log_in(self, name: str) -> None:
         """Log in by the form, as anybody does."""
         self.go(f"{ADMIN}login/")
@@ -81,6 +103,10 @@ class Visitor:
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name=re.compile("log in|sign in", re.I)).click()
         self.page.wait_for_url(self.url + ADMIN)
+
+    def resume(self, session: str) -> None:
+        """Take up a session in which somebody has logged in."""
+        self.context.add_cookies([{"name": "sessionid", "value": session, "url": self.url}])
 
     def go(self, path: str) -> Page:
         """Open an address of the service."""
@@ -93,7 +119,7 @@ class Visitor:
 
     def links(self) -> set[str]:
         """The paths, with their queries, to which the page links within the service."""
-        found = self.page.locator("a[href]").evaluate_all("links => links.map(l => l.href)")
+        found = self.page.locator("a[href]").evaluate_all(_ADDRESSES)
         own = (link.removeprefix(self.url) for link in found if link.startswith(self.url + "/"))
         return {link.partition("#")[0] for link in own}
 
@@ -111,6 +137,13 @@ class Visitor:
         found: list[str] = self.page.evaluate(_TOO_FAINT, least)
         return [f"{scheme} {text}" for text in found]
 
+    def complaints(self) -> list[str]:
+        """What is wrong with the page that is open, and was until now."""
+        faint = [f for scheme in ("dark", "light") for f in self.too_faint(scheme, CONTRAST)]
+        found = self.wrong + self.injected() + self.too_wide() + faint
+        self.wrong = []
+        return found
+
     def injected(self) -> list[str]:
         """What somebody's text did in the page."""
         ran = self.page.evaluate("window.__xss")
@@ -121,11 +154,12 @@ class Visitor:
             self.wrong.append(f"asks another host: {request.url}")
 
     def _on_response(self, response: Response) -> None:
-        if response.status >= 400 and response.request.resource_type != "document":
+        if response.status >= 400 and response.status not in self.refused:
             self.wrong.append(f"{response.status}: {urlsplit(response.url).path}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        told = message.text.startswith("Failed to load resource")  # told with its address above
+        if message.type in ("error", "warning") and not told:
             self.wrong.append(f"console: {message.text} ({message.location['url']})")
 
     def _on_dialog(self, dialog: Dialog) -> None:
