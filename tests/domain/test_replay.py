@@ -216,7 +216,11 @@ class SagaWalk(RuleBasedStateMachine):
 
     def too_late(self, state: SagaState) -> bool:
         pivot = self.definition.pivot
-        decided = pivot is not None and state.step(pivot).effect is not Effect.NONE
+        # By its effect, or by a person who saw to it.
+        decided = pivot is not None and (
+            state.step(pivot).effect is not Effect.NONE
+            or state.step(pivot).status is StepStatus.COMPLETED
+        )
         return state.deadline is not None and self.now >= state.deadline and not decided
 
     def open_effects(self, state: SagaState) -> set[str]:
