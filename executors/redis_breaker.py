@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -170,7 +170,7 @@ class RedisBreaker:
             shared=True,
             since=_moment(since) if since else None,
             until=_moment(until),
-            by=Culprit(**json.loads(by)) if by else None,
+            by=_culprit(by),
         )
 
     def reset(self) -> None:
@@ -201,3 +201,11 @@ def _ms(seconds: float) -> int:
 
 def _moment(ms: bytes) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
+
+
+def _culprit(text: bytes | str | None) -> Culprit | None:
+    """The call that was noted; what another version noted is left out where it is not known."""
+    told = json.loads(text) if text else None
+    if not isinstance(told, dict):
+        return None
+    return Culprit(**{field.name: str(told.get(field.name, "")) for field in fields(Culprit)})

@@ -260,6 +260,9 @@ class BulkItem(models.Model):
     saga_id = models.UUIDField()
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     plan = models.TextField(blank=True, default="")
+    ends = models.CharField(max_length=16, blank=True, default="")
+    """The status in which the saga ends if all goes as planned."""
+
     result = models.CharField(max_length=16, blank=True, default="")
     message = models.TextField(blank=True, default="")
     done_at = models.DateTimeField(null=True, blank=True)

@@ -48,6 +48,9 @@ class PlannedCall:
 
     in_flight: bool
 
+    varies: bool = False
+    """Whether its request is another each time that it is built, so that none can be shown."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -69,12 +72,15 @@ def plan(executor: SagaExecutor, loaded: Loaded, *triggers: tr.Trigger) -> Plan:
     outputs = {s.name: s.output for s in course.after.steps if s.output is not None}
     if course.after.run != loaded.state.run:
         outputs = {}
-    calls = [
-        _planned(executor, loaded, data, outputs, ahead, course.calls) for ahead in course.calls
-    ]
+    calls, ends = [], course.ends
+    for ahead in course.calls:
+        calls.append(_planned(executor, loaded, data, outputs, ahead, course.calls))
+        if calls[-1].error and calls[-1].exact:
+            ends = SagaStatus.FAILED
+            break
     return Plan(
         calls=tuple(calls),
-        ends=course.ends,
+        ends=ends,
         fingerprint=_fingerprint(loaded, data, triggers, calls),
     )
 
@@ -98,11 +104,12 @@ def _planned(
         kind=ahead.kind,
         revision=ahead.revision,
     )
-    request, error, exact = ahead.request, "", True
-    if request is None:
+    found = _Built(request=ahead.request)
+    if ahead.request is None:
         earlier = calls[: calls.index(ahead)]
         before = [other.step for other in earlier if other.kind is CallKind.ACTION]
-        request, error, exact = _built(executor, call, before)
+        found, again = (_built(executor, call, before) for _ in range(2))
+        found = replace(found, varies=found.request != again.request)
     action = ahead.kind is CallKind.ACTION
     return PlannedCall(
         name=step.name if action else step.compensation,
@@ -111,17 +118,26 @@ def _planned(
         attempt=ahead.attempt,
         key=key_of(call, ahead.kind),
         takes_back="" if action else key_of(call, CallKind.ACTION),
-        request=request,
-        error=error,
-        exact=exact,
+        request=found.request,
+        error=found.error,
+        exact=found.exact,
+        varies=found.varies,
         recorded=ahead.request is not None,
         in_flight=ahead.in_flight,
     )
 
 
-def _built(
-    executor: SagaExecutor, call: StepCall, before: Sequence[str]
-) -> tuple[Json | None, str, bool]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Built:
+    """What came of building a call; the fields are those of a PlannedCall."""
+
+    request: Json | None = None
+    error: str = ""
+    exact: bool = True
+    varies: bool = False
+
+
+def _built(executor: SagaExecutor, call: StepCall, before: Sequence[str]) -> _Built:
     """The request, or why there is none; and whether it uses no answer that is yet to come."""
     unknown = [name for name in before if name not in call.outputs]
     outputs = _Watched(executor, call.outputs, unknown)
@@ -129,10 +145,11 @@ def _built(
         with hiding_of(executor, call).cleansing():
             request = build(executor, replace(call, outputs=outputs))
     except NoSample as error:
-        return None, str(error), False
+        return _Built(error=str(error), exact=False)
     except (Exception, SystemExit) as error:
-        return None, f"{type(error).__name__}: {error}"[:300], not outputs.made_up
-    return request, "", not outputs.made_up
+        why = f"{type(error).__name__}: {error}"[:300]
+        return _Built(error=why, exact=not outputs.made_up)
+    return _Built(request=request, exact=not outputs.made_up)
 
 
 class _Watched(Mapping[str, Json]):
@@ -176,7 +193,7 @@ def _fingerprint(
         [state.status, state.direction, state.run, state.cancel_requested],
         None if moves else state.seq,
         [_of_step(state, step.name) for step in state.steps],
-        [asdict(call) for call in calls],
+        [asdict(replace(call, request=None) if call.varies else call) for call in calls],
         [loaded.data, data],
     ]
     text = json.dumps(known, sort_keys=True, default=str)

@@ -41,7 +41,10 @@ class Progress:
     refused: int
     accepted: int
     statuses: Counter[str]
-    """The accepted sagas by their status now."""
+    """The accepted sagas by their status now; those that were purged since are not in it."""
+
+    otherwise: int
+    """The accepted sagas that ended, but not as was foreseen, nor failed."""
 
     @property
     def failed(self) -> int:
@@ -49,31 +52,39 @@ class Progress:
 
     @property
     def moving(self) -> int:
-        ended = sum(count for status, count in self.statuses.items() if status in ENDED)
-        return self.accepted - ended
+        return sum(count for status, count in self.statuses.items() if status not in ENDED)
 
 
 def progress(bulk: BulkOperation) -> Progress:
     """By its items, and by its sagas as they stand now."""
     results = dict(bulk.items.values_list("result").annotate(n=Count("pk")).order_by())
-    ids = bulk.items.filter(result="accepted").values("saga_id")
-    statuses = Saga.objects.filter(pk__in=ids).values_list("status").annotate(n=Count("pk"))
+    accepted = bulk.items.filter(result="accepted")
+    statuses: Counter[str] = Counter()
+    otherwise = 0
+    for ends in accepted.order_by().values_list("ends", flat=True).distinct():
+        ids = accepted.filter(ends=ends).values("saga_id")
+        now = Saga.objects.filter(pk__in=ids).values_list("status").annotate(n=Count("pk"))
+        counts = Counter(dict(now.order_by()))
+        statuses += counts
+        good = {ends, SagaStatus.FAILED.value}
+        otherwise += sum(counts[status] for status in ENDED - good)
     return Progress(
+        otherwise=otherwise,
         total=sum(results.values()),
         previewed=bulk.items.exclude(fingerprint="", result="").count(),
         refused=results.get("refused", 0),
         accepted=results.get("accepted", 0),
-        statuses=Counter(dict(statuses.order_by())),
+        statuses=statuses,
     )
 
 
 def headline(bulk: BulkOperation, so_far: Progress) -> Look:
     """Where it stands; never "done" while some were refused or failed again."""
     words = {"done": so_far.accepted + so_far.refused, "total": so_far.total}
-    if bulk.previewed_at is None:
+    if bulk.ended_at is None and bulk.previewed_at is None:
         words["done"] = so_far.previewed
         return Look(_("Previewing: %(done)d of %(total)d") % words, "preview", "info")
-    if bulk.confirmed_at is None:
+    if bulk.ended_at is None and bulk.confirmed_at is None:
         return Look(_("Previewed; it waits to be confirmed"), "front_hand", "warning")
     if bulk.ended_at is None:
         return Look(_("Running: %(done)d of %(total)d") % words, "autorenew", "info")
@@ -83,9 +94,12 @@ def headline(bulk: BulkOperation, so_far: Progress) -> Look:
         problems.append(text % {"n": so_far.refused})
     if so_far.failed:
         problems.append(_("%(n)d failed") % {"n": so_far.failed})
+    if so_far.otherwise:
+        text = _("%(n)d ended otherwise than previewed")
+        problems.append(text % {"n": so_far.otherwise})
     if so_far.moving:
         problems.append(_("%(n)d still on their way") % {"n": so_far.moving})
-    if so_far.refused or so_far.failed:
+    if so_far.refused or so_far.failed or so_far.otherwise:
         text = _("Not all went well: %(what)s") % {"what": ", ".join(problems)}
         return Look(text, "error", "danger")
     if so_far.moving:
@@ -121,6 +135,9 @@ def page(
         raise Http404
     mine = may and bulk.actor == actor(request)
     form = ReasonForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and may and "stop" in request.POST:
+        services.stop_bulk(bulk_id, why=_("stopped by %(who)s") % {"who": actor(request)})
+        return redirect("admin:sagas_bulk", bulk_id)
     if request.method == "POST" and mine and form.is_valid():
         try:
             services.confirm_bulk(bulk_id, actor=bulk.actor, reason=form.cleaned_data["reason"])
@@ -141,7 +158,8 @@ def page(
         "page": shown,
         "items": items,
         "form": form,
-        "confirmable": mine and bulk.previewed_at and not bulk.confirmed_at,
+        "confirmable": mine and bulk.previewed_at and not (bulk.confirmed_at or bulk.ended_at),
+        "stoppable": may and not bulk.ended_at,
     }
     live = "X-Live" in request.headers
     template = "admin/sagas/bulk/live.html" if live else "admin/sagas/bulk/page.html"

@@ -79,6 +79,9 @@ def _notes(call: PlannedCall) -> list[Look]:
     if not call.exact:
         text = _("values in brackets come from the calls before it")
         notes.append(Look(text, "pending", "warning"))
-    if call.error:
+    if call.varies:
+        text = _("built anew with other values when it is called: this is an example")
+        notes.append(Look(text, "shuffle", "warning"))
+    if call.error and call.exact:
         notes.append(Look(_("cannot be built: the saga will fail here"), "bug_report", "danger"))
     return notes

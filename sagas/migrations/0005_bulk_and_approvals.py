@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
                 ("saga_id", models.UUIDField()),
                 ("fingerprint", models.CharField(blank=True, default="", max_length=64)),
                 ("plan", models.TextField(blank=True, default="")),
+                ("ends", models.CharField(blank=True, default="", max_length=16)),
                 ("result", models.CharField(blank=True, default="", max_length=16)),
                 ("message", models.TextField(blank=True, default="")),
                 ("done_at", models.DateTimeField(blank=True, null=True)),

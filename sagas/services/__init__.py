@@ -17,6 +17,7 @@ from sagas.services.bulk import (
     draft_bulk,
     due_bulks,
     run_bulk,
+    stop_bulk,
 )
 from sagas.services.creating import (
     Created,
@@ -90,6 +91,7 @@ __all__ = [
     "retry",
     "run_bulk",
     "skipping",
+    "stop_bulk",
     "stop_waiting",
     "take_from_the_gone",
     "validated",

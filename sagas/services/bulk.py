@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from sagas import selectors
@@ -68,7 +69,7 @@ def draft_bulk(operation: Operation, saga_ids: Iterable[UUID], *, actor: str) ->
 def confirm_bulk(bulk_id: UUID, *, actor: str, reason: str) -> None:
     """Have it done, as it was previewed, in that person's name. Raises NotConfirmable."""
     ready = BulkOperation.objects.filter(
-        pk=bulk_id, actor=actor, previewed_at__isnull=False, confirmed_at=None
+        pk=bulk_id, actor=actor, previewed_at__isnull=False, confirmed_at=None, ended_at=None
     )
     now = selectors.database_now()
     if not ready.update(confirmed_at=now, due_at=now, reason=reason):
@@ -77,11 +78,23 @@ def confirm_bulk(bulk_id: UUID, *, actor: str, reason: str) -> None:
 
 def due_bulks() -> list[UUID]:
     """The bulk operations that a worker should look at."""
-    return list(
-        BulkOperation.objects.filter(due_at__lte=selectors.database_now()).values_list(
-            "pk", flat=True
-        )[:10]
+    due = BulkOperation.objects.filter(due_at__lte=selectors.database_now())
+    return list(due.order_by("due_at").values_list("pk", flat=True)[:10])
+
+
+def stop_bulk(bulk_id: UUID, *, why: str) -> None:
+    """Leave alone all sagas to which it was not done yet."""
+    now = selectors.database_now()
+    BulkOperation.objects.filter(pk=bulk_id, ended_at=None).update(due_at=None, ended_at=now)
+    BulkItem.objects.filter(bulk=bulk_id, result="").update(
+        result=REFUSED, message=why, done_at=now
     )
+
+
+def _may_still(bulk: BulkOperation) -> bool:
+    """Whether who confirmed it is still here and has the permission."""
+    user = User.objects.filter(username=bulk.actor.removeprefix("user:")).first()
+    return user is not None and user.has_perm(f"sagas.{bulk.operation}")
 
 
 def run_bulk(bulk_id: UUID, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -92,6 +105,9 @@ def run_bulk(bulk_id: UUID, stopping: Callable[[], bool] = lambda: False) -> Non
             return
         bulk = BulkOperation.objects.get(pk=bulk_id)
         confirmed = bulk.confirmed_at is not None
+        if confirmed and not _may_still(bulk):
+            stop_bulk(bulk_id, why=f"{bulk.actor} may no longer {bulk.operation} sagas")
+            return
         left = BulkItem.objects.filter(bulk=bulk_id, result="")
         left = left.exclude(fingerprint="") if confirmed else left.filter(fingerprint="")
         chunk = list(left.values_list("pk", flat=True)[:_CHUNK])
@@ -107,7 +123,9 @@ def run_bulk(bulk_id: UUID, stopping: Callable[[], bool] = lambda: False) -> Non
                 why = Exception(f"it went wrong: {type(error).__name__}; the log says more")
                 BulkItem.objects.filter(pk=item_id, result="").update(**_refusal(why))
         now = selectors.database_now()
-        mine = BulkOperation.objects.filter(pk=bulk_id, confirmed_at=bulk.confirmed_at)
+        mine = BulkOperation.objects.filter(
+            pk=bulk_id, confirmed_at=bulk.confirmed_at, ended_at=None
+        )
         if chunk:
             mine.update(due_at=now)
         elif confirmed:
@@ -123,7 +141,11 @@ def _foresee(item_id: int, bulk: BulkOperation) -> None:
     except (SagaNotFound, NotAllowed) as error:
         found = _refusal(error)
     else:
-        found = {"fingerprint": plan.fingerprint, "plan": in_short(plan)}
+        found = {
+            "fingerprint": plan.fingerprint,
+            "plan": in_short(plan),
+            "ends": plan.ends.value,
+        }
     # A worker that was paused meanwhile must not overwrite what another has found or done.
     BulkItem.objects.filter(pk=item_id, result="", fingerprint="").update(**found)
 

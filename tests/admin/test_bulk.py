@@ -140,3 +140,42 @@ def test_nothing_of_a_reason_or_a_message_runs_in_the_page(root: Client) -> None
         text = root.get(path).content.decode()
         assert "alert(1)" in text
         assert evil not in text
+
+
+def test_sagas_that_turned_round_are_not_what_was_wanted(root: Client) -> None:
+    good, bad = staging.pending(), staging.pending()
+    ask(root, "preview_execute", good, bad)
+    bulk = BulkOperation.objects.get()
+    headline(root, bulk)
+    root.post(page_of(bulk.pk), {"reason": "r"})
+    headline(root, bulk)
+    staging.drive(good)
+    staging.drive(bad, {"process_payment": [staging.NO]})
+    assert headline(root, bulk) == "Not all went well: 1 ended otherwise than previewed"
+
+
+def test_it_is_stopped_by_who_may(login: Any, viewer: Client) -> None:
+    ann, bob = login("ann", "view_saga", "retry"), login("bob", "view_saga", "retry")
+    saga = staging.failed()
+    ask(ann, "preview_retry", saga)
+    bulk = BulkOperation.objects.get()
+    services.run_bulk(bulk.pk)
+    assert 'name="stop"' not in viewer.get(page_of(bulk.pk)).content.decode()
+    assert viewer.post(page_of(bulk.pk), {"stop": "1"}).status_code == 403
+    bob.post(page_of(bulk.pk), {"stop": "1"})
+    text = ann.get(page_of(bulk.pk)).content.decode()
+    assert "stopped by user:bob" in text
+    assert 'name="reason"' not in text
+    assert headline(ann, bulk) == "Not all went well: 1 refused"
+
+
+def test_sagas_that_are_gone_are_not_waited_for(root: Client) -> None:
+    saga = staging.failed()
+    ask(root, "preview_retry", saga)
+    bulk = BulkOperation.objects.get()
+    headline(root, bulk)
+    root.post(page_of(bulk.pk), {"reason": "r"})
+    headline(root, bulk)
+    staging.drive(saga)
+    Saga.objects.filter(pk=saga.pk).delete()
+    assert root.get(page_of(bulk.pk), headers={"X-Live": "1"})["X-Live-Stop"] == "1"

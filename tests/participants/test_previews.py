@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 
 from executors.purchase import PurchaseSagaExecutor
+from executors.registry import registry
 from executors.returns import ReturnSagaExecutor
+from executors.sample import sample
 from sagas import services
 from sagas.domain import triggers as tr
 from sagas.domain.state import Operation
@@ -31,6 +33,14 @@ COMMANDS: dict[Operation, tr.Trigger] = {
 NAMES = {
     step.name: step for each in (PurchaseSagaExecutor, ReturnSagaExecutor) for step in each.steps
 }
+
+
+def answer(saga: Saga, step: str) -> dict[str, Any] | None:
+    """What a person says that the participant would have answered."""
+    executor = registry.newest(saga.type)
+    assert executor is not None
+    serializer = executor.step(step).answer
+    return sample(serializer, "by hand") if serializer is not None else None
 
 
 class Walk:
@@ -83,7 +93,8 @@ class Walk:
         mendable = services.mendable(saga)
         mends: list[tr.Trigger] = [self.truth(saga, step) for step in mendable.doubts]
         if mendable.skip:
-            mends.append(services.skipping(saga, mendable.skip.step, None))
+            step = mendable.skip.step
+            mends.append(services.skipping(saga, step, answer(saga, step)))
         if mendable.edit:
             changed = "cash" if saga.type == "purchase_saga" else "torn"
             name = "payment_method" if saga.type == "purchase_saga" else "reason"
@@ -96,7 +107,8 @@ class Walk:
         mine = [e for e in self.ledger(saga.id) if e["step"] == step]
         mine = [e for e in mine if e["key"].split(":")[1] == str(saga.run)]
         applied = any(entry["outcome"] == "applied" for entry in mine)
-        return services.resolution(saga, step, applied=applied, evidence="the ledger")
+        output = answer(saga, step) if applied else None
+        return services.resolution(saga, step, applied=applied, evidence="e", output=output)
 
     def put_right(self, saga_id: UUID) -> None:
         saga = services.get_saga(saga_id)

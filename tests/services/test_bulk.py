@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 
 from sagas import services
@@ -17,6 +18,11 @@ from sagas.services import bulk
 from tests.admin import staging
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _ann(db: None) -> None:
+    User.objects.create_superuser("ann")
 
 
 def drafted(*sagas: Saga, operation: Operation = Operation.RETRY) -> BulkOperation:
@@ -236,3 +242,31 @@ def test_two_workers_at_one_saga_at_once_do_it_once_and_keep_its_result(
             each.result(20)
     assert SagaEvent.objects.filter(saga=saga.id, kind="retry_requested").count() == 1
     assert made.items.get().result == "accepted"
+
+
+def test_who_was_put_out_meanwhile_does_nothing_more() -> None:
+    saga = staging.failed()
+    made = drafted(saga)
+    services.confirm_bulk(made.pk, actor="user:ann", reason="why")
+    before = staging.facts(saga)
+    User.objects.update(is_active=False)
+    services.run_bulk(made.pk)
+    item = made.items.get()
+    assert (item.result, item.message) == ("refused", "user:ann may no longer retry sagas")
+    assert staging.facts(saga) == before
+    assert services.due_bulks() == []
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_it_can_be_stopped(confirmed: bool) -> None:
+    saga = staging.failed()
+    made = drafted(saga)
+    if confirmed:
+        services.confirm_bulk(made.pk, actor="user:ann", reason="why")
+    before = staging.facts(saga)
+    services.stop_bulk(made.pk, why="stopped by user:bob")
+    services.run_bulk(made.pk)
+    assert made.items.get().message == "stopped by user:bob"
+    assert staging.facts(saga) == before
+    with pytest.raises(services.NotConfirmable):
+        services.confirm_bulk(made.pk, actor="user:ann", reason="why")

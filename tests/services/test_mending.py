@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from executors.base import Request, SagaView
+from executors.base import Request, SagaView, post
 from executors.purchase import PurchaseSagaExecutor
 from sagas import services
 from sagas.domain import triggers as tr
@@ -71,6 +72,7 @@ def test_a_call_that_cannot_be_built_is_shown_as_such() -> None:
     plan = services.preview(saga.id, tr.Retry())
     assert plan.calls[0].request is None
     assert plan.calls[0].error.startswith("KeyError")
+    assert (len(plan.calls), plan.ends) == (1, "failed")
 
 
 def test_what_was_previewed_is_done() -> None:
@@ -224,7 +226,18 @@ def test_a_preview_tells_no_secret_of_the_sagas_own_code() -> None:
     saga = staging.compensated()
     planned = plan(Shy(), store.load(saga.id), tr.Retry())
     assert planned.calls[2].error == "ValueError: no such card: •••"
-    assert [call.exact for call in planned.calls] == [True, True, True, False, False]
+    assert (len(planned.calls), planned.ends) == (3, "failed"), "it goes no further"
+
+
+def test_a_request_that_is_another_each_time_is_an_example_and_can_be_confirmed() -> None:
+    class Fickle(PurchaseSagaExecutor):
+        def validate_inventory(self, saga: SagaView) -> Request:
+            return post("/inventory/validate", {"at": str(uuid4())})
+
+    saga = staging.compensated()
+    first, second = (plan(Fickle(), store.load(saga.id), tr.Retry()) for _ in range(2))
+    assert [call.varies for call in first.calls] == [True, False, False, False, False]
+    assert first.fingerprint == second.fingerprint
 
 
 def test_a_compensation_reads_of_a_step_in_doubt_what_it_will_read_when_it_is_built() -> None:
