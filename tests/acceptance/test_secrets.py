@@ -178,8 +178,8 @@ def test_the_log_has_none(service: Service, told: Any) -> None:
 def test_the_shell_shows_none(service: Service, told: Any) -> None:
     assert service.log is not None
     before = service.log.stat().st_size
-    for saga_id in told[0].values():
-        assert service.run("saga", "show", saga_id).wait() == 0
+    for mood in ("refused", "broken"):
+        assert service.run("saga", "show", told[0][mood]).wait() == 0
     assert service.run("saga", "list").wait() == 0
     shown = service.log.read_bytes()[before:].decode()
     assert "•••" in shown

@@ -118,7 +118,9 @@ def take(browser: Browser, service: Service, sagas: dict[int, str]) -> None:
         failed = f"{LIST}{sagas[202]}/change/"
         shoot("overview", operator.go(ADMIN))
         shoot("list", operator.go(LIST))
+        operator.page.set_viewport_size(SIZE | {"height": 1500})  # down to the chart
         shoot("failed", operator.go(failed))
+        operator.page.set_viewport_size(SIZE)
         operator.page.emulate_media(color_scheme="dark")
         shoot("failed-dark", operator.go(failed))
         operator.page.emulate_media(color_scheme="light")

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
 
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
-_NO_PAGES = re.compile(r"/(api/v1|static|metrics|health)|\.(yaml|json)$|/jsi18n/")
+_NO_PAGES = re.compile(r"/(api/v1|static|metrics|health|auth)|\.(yaml|json)$|/jsi18n/")
 
 
 def pages(visitor: Visitor, begin: list[str]) -> Iterator[str]:
@@ -47,7 +47,7 @@ def test_every_page(visit: Visit, sagas: dict[str, str]) -> None:
     ]
     begin += [f"{LIST}approvals/{sagas['evil_proposal']}/"]
     found = {path: visitor.complaints() for path in pages(visitor, begin)}
-    assert len(found) >= 25, sorted(found)
+    assert len(found) >= 20, sorted(found)
     wrong = [f"{path} {what}" for path, complained in found.items() for what in complained]
     assert not wrong, "\n".join(wrong)
 
