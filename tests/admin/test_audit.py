@@ -58,6 +58,8 @@ def execute(saga: Saga, actor: str, reason: str = "") -> None:
 
 def bulk(number: int, actor: str = "user:ann") -> list[Saga]:
     """Sagas that one bulk operation executed."""
+    name = actor.removeprefix("user:")
+    User.objects.get_or_create(username=name, defaults={"is_superuser": True})
     sagas = [staging.pending() for _ in range(number)]
     drafted = services.draft_bulk(Operation.EXECUTE, [saga.pk for saga in sagas], actor=actor)
     services.run_bulk(drafted.pk)
