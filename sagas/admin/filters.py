@@ -59,7 +59,7 @@ _RUNNING = Q(status="in_progress")
 _WAITING = _RUNNING & ~Q(waiting="")
 
 QUESTIONS: Mapping[str, tuple[Any, Callable[[datetime], Q]]] = {
-    "failed": (_("needs a person"), lambda now: Q(status="failed")),
+    "failed": (_("failed: a person decides"), lambda now: Q(status="failed")),
     "in_doubt": (_("in doubt"), lambda now: Q(in_doubt=True)),
     "retrying": (
         _("waits for a retry"),

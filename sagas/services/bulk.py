@@ -23,8 +23,16 @@ from sagas.engine.away import DATABASE_AWAY
 from sagas.engine.whole import whole
 from sagas.models import BULK_MARK, BulkItem, BulkOperation
 from sagas.preview import Plan
-from sagas.services.operating import MovedOn, NeedsApproval, NotAllowed, perform, preview
-from sagas.services.reading import SagaNotFound
+from sagas.services.approving import needs_approval
+from sagas.services.operating import (
+    TWO_PERSONS,
+    MovedOn,
+    NeedsApproval,
+    NotAllowed,
+    perform,
+    preview,
+)
+from sagas.services.reading import SagaNotFound, get_saga
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +146,9 @@ def _foresee(item_id: int, bulk: BulkOperation) -> None:
     item = BulkItem.objects.get(pk=item_id)
     try:
         plan = preview(item.saga_id, _TRIGGERS[bulk.operation](""))
-    except (SagaNotFound, NotAllowed) as error:
+        if needs_approval(get_saga(item.saga_id).status, Operation(bulk.operation)):
+            raise NeedsApproval(TWO_PERSONS)
+    except (SagaNotFound, NotAllowed, NeedsApproval) as error:
         found = _refusal(error)
     else:
         found = {

@@ -24,6 +24,8 @@ from sagas.models import Saga
 from sagas.preview import Plan, plan
 from sagas.services.reading import SagaNotFound, allowed, get_saga
 
+TWO_PERSONS = "compensating a completed saga takes two persons"
+
 
 class MovedOn(Exception):
     """The saga is no longer as it was when the operation was previewed; nothing was done."""
@@ -100,7 +102,7 @@ def perform(
         undoes = any(isinstance(trigger, tr.Compensate) for trigger in triggers)
         completed = loaded.state.status is SagaStatus.COMPLETED
         if settings.SAGA_TWO_PERSON and undoes and completed and not approved:
-            raise NeedsApproval("compensating a completed saga takes two persons")
+            raise NeedsApproval(TWO_PERSONS)
 
     with _refusals(saga_id):
         whole(

@@ -116,6 +116,9 @@ def test_a_role_is_given_at_the_shell(db: None) -> None:
     ann = User.objects.get(username="ann")
     assert ann.is_staff
     assert ann.has_perm("sagas.view_saga")
+    call_command("roles", give="operator", to="ann", stdout=StringIO())
+    call_command("roles", give="viewer", to="ann", stdout=StringIO())
+    assert [group.name for group in ann.groups.all()] == ["viewer"]
     for wrong in ({"give": "viewer"}, {"to": "ann"}, {"give": "viewer", "to": "nobody"}):
         with pytest.raises(CommandError):
             call_command("roles", stdout=StringIO(), **wrong)

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.test import override_settings
 
 from sagas import seeding, services
 from sagas.domain.codec import decode
@@ -16,6 +17,7 @@ from sagas.domain.events import replay
 from sagas.engine import store
 from sagas.management import processes
 from sagas.models import Saga
+from tests.admin import staging
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,3 +126,11 @@ def test_an_unreachable_database_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(psycopg, "connect", refuses)
     with pytest.raises(CommandError, match=r"reached: connection refused Is the server running\?"):
         processes.require_schema()
+
+
+@override_settings(SAGA_TWO_PERSON=True)
+def test_what_takes_two_persons_is_refused_at_the_shell_in_one_line() -> None:
+    saga = staging.completed()
+    with pytest.raises(CommandError, match="takes two persons: propose it in the console"):
+        call_command("saga", "compensate", str(saga.pk))
+    assert Saga.objects.get(pk=saga.pk).status == "completed"

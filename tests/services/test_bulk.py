@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError, connection
+from django.test import override_settings
 
 from sagas import services
 from sagas.domain.state import Operation
@@ -270,3 +271,10 @@ def test_it_can_be_stopped(confirmed: bool) -> None:
     assert staging.facts(saga) == before
     with pytest.raises(services.NotConfirmable):
         services.confirm_bulk(made.pk, actor="user:ann", reason="why")
+
+
+@override_settings(SAGA_TWO_PERSON=True)
+def test_what_takes_two_persons_is_refused_in_the_preview() -> None:
+    made = drafted(staging.completed(), staging.failed(), operation=Operation.COMPENSATE)
+    found = {item.message: item.result for item in made.items.all()}
+    assert found == {"compensating a completed saga takes two persons": "refused", "": ""}

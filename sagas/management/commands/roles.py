@@ -16,8 +16,8 @@ class Command(BaseCommand):
     help = "Set the groups viewer, operator and administrator back to their permissions."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--give", choices=list(ROLES), help="a role, instead of setting back")
-        parser.add_argument("--to", help="the user who gets it, and may then use the console")
+        parser.add_argument("--give", choices=list(ROLES), help="a role, in place of the other two")
+        parser.add_argument("--to", help="the user who gets it, and may then log in to the console")
 
     def handle(self, *args: Any, **options: Any) -> None:
         role, name = options["give"], options["to"]
@@ -34,7 +34,8 @@ class Command(BaseCommand):
         user = User.objects.filter(username=name).first()
         if user is None:
             raise CommandError(f"there is no user {name!r}; make one in the console first")
-        user.groups.add(Group.objects.get_or_create(name=role)[0])
+        user.groups.remove(*Group.objects.filter(name__in=ROLES))
+        user.groups.add(Group.objects.get(name=role))
         user.is_staff = True
         user.save(update_fields=["is_staff"])
         self.stdout.write(f"{name} is {role} now")

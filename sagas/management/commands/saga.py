@@ -129,4 +129,6 @@ class Command(BaseCommand):
         except services.NotAllowed as error:
             now = ", ".join(error.allowed) or "nothing"
             raise CommandError(f"{error}; allowed now: {now}") from error
+        except services.NeedsApproval as error:
+            raise CommandError(f"{error}: propose it in the console") from error
         self.stdout.write(self._line(saga))
