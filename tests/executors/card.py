@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,11 @@ from executors.base import Request, SagaExecutor, SagaView, Step, post
 NUMBER = "4929123456781234"
 CVV = "837"
 HOLDER = 'Zoë "Zed" O\'Neill'
+TOLD = re.compile(
+    # What is short also turns up within times, ids and tokens, and as a length of time.
+    rf"{NUMBER[:8]}|{NUMBER[-8:]}|\b(Neill|Zed)\b|(?<![\w.+]){CVV}(?!\w|\.\d| ms)"
+)
+"""Finds what tells of these secrets in a text."""
 
 
 class CardData(serializers.Serializer[Any]):

@@ -13,19 +13,20 @@ import pytest
 from executors.participants import participants
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.services import InvalidData, validated
-from tests.executors.card import CVV, HOLDER, NUMBER, CardSagaExecutor
+from tests.executors.card import CVV, HOLDER, NUMBER, TOLD, CardSagaExecutor
 from tests.executors.conftest import call, perform
 from tests.executors.tcp import Peer, Script, http, then_close
 
 DATA = {"card_number": NUMBER, "cvv": int(CVV), "holder": HOLDER, "wallet": "none", "mood": ""}
 TOKEN = "tok-20260101-zzz"
-TOLD = (NUMBER, NUMBER[:8], NUMBER[-8:], CVV, "Neill", "Zed", TOKEN, quote(HOLDER))
+ALSO = (TOKEN, quote(HOLDER))
 
 
 def assert_silent(caplog: pytest.LogCaptureFixture, *texts: Any) -> None:
     shown = [*map(str, texts), caplog.text, *(str(record.__dict__) for record in caplog.records)]
     for text in shown:
-        assert not [secret for secret in TOLD if secret in text], text
+        assert not TOLD.search(text), text
+        assert not [secret for secret in ALSO if secret in text], text
 
 
 def held(serve, *texts: bytes) -> Outcome:
@@ -133,7 +134,7 @@ def test_the_saga_s_own_code(serve, mood, name):
     record = logging.LogRecord("a", 1, "", 1, "", (), caught._excinfo)
     told = logging.Formatter().format(record)
     assert "in hold" in told
-    assert not [secret for secret in TOLD if secret in told], told
+    assert not TOLD.search(told), told
 
 
 def test_a_request_that_cannot_be_repeated(serve, caplog):
@@ -163,4 +164,4 @@ def test_nor_does_a_serializer_that_breaks():
     with pytest.raises(Exception, match="odd") as caught:
         validated(CardSagaExecutor(), DATA | {"mood": "odd"})
     assert type(caught.value).__name__ == "RuntimeError"
-    assert not [secret for secret in TOLD if secret in str(caught.value)]
+    assert not TOLD.search(str(caught.value))
