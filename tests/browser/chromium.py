@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_INSTALL_SECONDS = 240
+_INSTALL_SECONDS = 75
 
 
 class NoChromium(Exception):
@@ -41,13 +41,14 @@ def _found(playwright: Playwright) -> str | None:
 def _installers() -> list[list[str]]:
     commands = [[sys.executable, "-m", "playwright", "install", "chromium"]]
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        commands.append(["apt-get", "install", "-y", "--no-install-recommends", "chromium"])
+        install = "apt-get install -y --no-install-recommends chromium"
+        commands.append(["sh", "-c", f"{install} || {{ apt-get update && {install}; }}"])
     return commands
 
 
 def _run(*command: str) -> str:
     """The command's end in a few words."""
-    name = " ".join(command[-3:])
+    name = " ".join(command)[-40:]
     try:
         done = subprocess.run(
             command,

@@ -12,7 +12,7 @@ from tests.browser.conftest import Visit
 from tests.browser.console import ask, confirm, content, label, offered, plan, preview, told
 from tests.browser.visitor import ADMIN
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60, func_only=True)]
 
 LIVE = 10_000
 """Milliseconds in which a page that follows its saga shows what became of it."""

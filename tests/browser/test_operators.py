@@ -12,7 +12,7 @@ from tests.browser.conftest import Visit
 from tests.browser.console import LIST, label, offered, rows
 from tests.browser.visitor import ADMIN
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60, func_only=True)]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.browser.console import LIST, confirm, content, plan, preview, section
 from tests.browser.known import EVIL, SCRIPT
 from tests.browser.visitor import ADMIN, CONTRAST, Visitor
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60, func_only=True)]
 
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")

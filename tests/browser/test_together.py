@@ -10,7 +10,7 @@ from tests.browser.conftest import Visit
 from tests.browser.console import LIST, ask, choose, confirm, content, label, plan, section, told
 from tests.browser.visitor import ADMIN
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(60, func_only=True)]
 
 LIVE = 15_000
 """Milliseconds in which a page that follows what it shows is up to date."""
