@@ -57,6 +57,9 @@ class Plan:
     """What an operation leads to, if every call succeeds."""
 
     calls: tuple[PlannedCall, ...]
+    begins: SagaStatus
+    """The saga's status as it stands."""
+
     ends: SagaStatus
     fingerprint: str
     """Of the saga as it stood and of all this: another one means that the saga moved on."""
@@ -80,6 +83,7 @@ def plan(executor: SagaExecutor, loaded: Loaded, *triggers: tr.Trigger) -> Plan:
             break
     return Plan(
         calls=tuple(calls),
+        begins=loaded.state.status,
         ends=ends,
         fingerprint=_fingerprint(loaded, data, triggers, calls),
     )

@@ -5,7 +5,6 @@ from sagas.services.approving import (
     Decided,
     SamePerson,
     approve,
-    needs_approval,
     propose,
     reject,
 )
@@ -43,6 +42,7 @@ from sagas.services.operating import (
     NotAllowed,
     compensate,
     execute,
+    needs_approval,
     perform,
     preview,
     retry,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from sagas import selectors
 from sagas.domain import triggers as tr
-from sagas.domain.state import Operation, SagaStatus
+from sagas.domain.state import Operation
 from sagas.models import Proposal, Saga
-from sagas.services.operating import MovedOn, NotAllowed, cleaned, perform, preview
+from sagas.services.operating import (
+    MOVED_ON,
+    MovedOn,
+    NotAllowed,
+    cleaned,
+    needs_approval,
+    perform,
+    preview,
+)
 from sagas.services.reading import allowed, get_saga
 
 APPROVED, REJECTED, WITHDRAWN, OUTDATED = "approved", "rejected", "withdrawn", "outdated"
@@ -33,21 +40,16 @@ class AlreadyProposed(Exception):
     """There is an open proposal for the saga."""
 
 
-def needs_approval(status: str, operation: Operation) -> bool:
-    """Whether the operation on a saga of that status takes two persons."""
-    undoes = operation is Operation.COMPENSATE and status == SagaStatus.COMPLETED
-    return settings.SAGA_TWO_PERSON and undoes
-
-
 def propose(saga_id: UUID, *, actor: str, reason: str, fingerprint: str) -> Proposal:
     """Propose to compensate a completed saga, as its plan of that fingerprint shows.
 
     Raises SagaNotFound, NotAllowed, MovedOn, AlreadyProposed.
     """
-    if preview(saga_id, tr.Compensate(reason=reason)).fingerprint != fingerprint:
-        raise MovedOn("the saga moved on since the preview")
-    saga = get_saga(saga_id)
-    if not needs_approval(saga.status, Operation.COMPENSATE):
+    plan = preview(saga_id, tr.Compensate(reason=reason))
+    if plan.fingerprint != fingerprint:
+        raise MovedOn(MOVED_ON)
+    if not needs_approval(plan.begins, Operation.COMPENSATE):
+        saga = get_saga(saga_id)
         raise NotAllowed("it needs nobody's approval", saga.status, allowed(saga))
     try:
         with transaction.atomic():

@@ -23,16 +23,16 @@ from sagas.engine.away import DATABASE_AWAY
 from sagas.engine.whole import whole
 from sagas.models import BULK_MARK, BulkItem, BulkOperation
 from sagas.preview import Plan
-from sagas.services.approving import needs_approval
 from sagas.services.operating import (
     TWO_PERSONS,
     MovedOn,
     NeedsApproval,
     NotAllowed,
+    needs_approval,
     perform,
     preview,
 )
-from sagas.services.reading import SagaNotFound, get_saga
+from sagas.services.reading import SagaNotFound
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _foresee(item_id: int, bulk: BulkOperation) -> None:
     item = BulkItem.objects.get(pk=item_id)
     try:
         plan = preview(item.saga_id, _TRIGGERS[bulk.operation](""))
-        if needs_approval(get_saga(item.saga_id).status, Operation(bulk.operation)):
+        if needs_approval(plan.begins, Operation(bulk.operation)):
             raise NeedsApproval(TWO_PERSONS)
     except (SagaNotFound, NotAllowed, NeedsApproval) as error:
         found = _refusal(error)

@@ -24,6 +24,7 @@ from sagas.models import Saga
 from sagas.preview import Plan, plan
 from sagas.services.reading import SagaNotFound, allowed, get_saga
 
+MOVED_ON = "the saga moved on since the preview"
 TWO_PERSONS = "compensating a completed saga takes two persons"
 
 
@@ -95,13 +96,13 @@ def perform(
 
     def guard(loaded: store.Loaded) -> None:
         if fingerprint and plan(_executor(loaded), loaded, *triggers).fingerprint != fingerprint:
-            raise MovedOn("the saga moved on since the preview")
+            raise MovedOn(MOVED_ON)
         edits = (trigger for trigger in triggers if isinstance(trigger, tr.EditData))
         if any(edit.before != loaded.data for edit in edits):
             raise MovedOn("somebody else edited the data meanwhile")
         undoes = any(isinstance(trigger, tr.Compensate) for trigger in triggers)
-        completed = loaded.state.status is SagaStatus.COMPLETED
-        if settings.SAGA_TWO_PERSON and undoes and completed and not approved:
+        two = undoes and needs_approval(loaded.state.status, Operation.COMPENSATE)
+        if two and not approved:
             raise NeedsApproval(TWO_PERSONS)
 
     with _refusals(saga_id):
@@ -111,6 +112,12 @@ def perform(
             )
         )
     return get_saga(saga_id)
+
+
+def needs_approval(status: str, operation: Operation) -> bool:
+    """Whether the operation on a saga of that status takes two persons."""
+    undoes = operation is Operation.COMPENSATE and status == SagaStatus.COMPLETED
+    return settings.SAGA_TWO_PERSON and undoes
 
 
 def cleaned(saga_id: UUID) -> Callable[[str], str]:
