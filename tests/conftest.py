@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
-from django.test import override_settings
+from django.test import TransactionTestCase, override_settings
 from dramatiq import Worker
 
 from executors.participants import participants
@@ -16,6 +16,7 @@ from sagas import runtime
 from sagas.broker import broker
 from sagas.engine.away import cache_away
 from shop import Shop
+from tests import emptying
 
 NO_BROWSER = "browser tests skipped:"
 QUICK = {
@@ -31,6 +32,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = {r.longrepr[2] for r in skipped if isinstance(r.longrepr, tuple)}
     for reason in sorted(reason for reason in reasons if NO_BROWSER in reason):
         terminalreporter.write_line(reason.removeprefix("Skipped: "), yellow=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def emptied_quickly() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", emptying.empty)
+        yield
 
 
 @pytest.fixture(autouse=True)
