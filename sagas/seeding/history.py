@@ -40,17 +40,6 @@ _WHYS = ("wrong size", "damaged", "not as described", "changed my mind", "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
-    """A scenario of a saga type, played a few times over."""
-
-    stamps: Sequence[tuple[Stamp, int]]
-    """Each with the number of its items."""
-
-    outputs: Sequence[str]
-    """What the values that each step gives begin with."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
     """What was made: how many of each type and scenario, from when to when."""
 
@@ -65,17 +54,13 @@ def make_history(number: int, *, seed: int, told: Callable[[int], None] = lambda
     `told` hears how many are there so far.
     """
     chance = random.Random(seed)
-    kinds = {
-        (saga_type, scenario): _played(executor, scenario, chance)
-        for saga_type in _TYPES
-        if (executor := registry.newest(saga_type)) is not None
-        for scenario in (*ORDINARY, *FAILED, *OPEN)
-    }
     until = selectors.database_now()
     counts: Counter[tuple[str, str]] = Counter()
-    types = [name for name in _TYPES if (name, completed) in kinds]
-    if not types:
+    executors = {name: found for name in _TYPES if (found := registry.newest(name)) is not None}
+    if not executors:
         return Made(counts=counts, since=until, until=until)
+    types = list(executors)
+    plays = _Plays(executors, seed)
     wanted = _drawn(number, types, chance)
     shop = _Shop(chance, number, Saga.objects.count())
     write = _copy if connection.vendor == "postgresql" else _insert
@@ -83,11 +68,11 @@ def make_history(number: int, *, seed: int, told: Callable[[int], None] = lambda
         texts: dict[Any, list[str]] = defaultdict(list)
         for place in range(start, min(start + _BATCH, number)):
             saga_type, scenario = wanted[place]
-            kind = kinds[saga_type, scenario]
-            stamp, items = chance.choice(kind.stamps)
+            take = chance.randrange(_takes(scenario))
+            stamp, items = plays.stamp(saga_type, scenario, take), _items(take)
             at = until - PERIOD * ((number - place - chance.random()) / number)
             at = min(at, until - stamp.length)
-            values = shop.values(saga_type, items, kind.outputs)
+            values = shop.values(saga_type, items, plays.outputs[saga_type])
             for table, text in zip(
                 _TABLES, stamp.copy(_id_at(at, chance), at, values), strict=True
             ):
@@ -105,18 +90,42 @@ def make_history(number: int, *, seed: int, told: Callable[[int], None] = lambda
 # --- Plays ----------------------------------------------------------------------------------------
 
 
-def _played(executor: SagaExecutor, scenario: Scenario, chance: random.Random) -> Kind:
-    times = 9 if scenario is completed else 3
-    stamps = []
-    for take in range(times):
-        items = take % _MOST_ITEMS + 1
+class _Plays:
+    """Scenarios of saga types, each played a few times over, at the latest when it is needed."""
+
+    def __init__(self, executors: dict[str, SagaExecutor], seed: int) -> None:
+        self._executors = executors
+        self._seed = seed
+        self._stamps: dict[tuple[str, Scenario, int], Stamp] = {}
+        self.outputs = {name: _outputs(executor) for name, executor in executors.items()}
+
+    def stamp(self, saga_type: str, scenario: Scenario, take: int) -> Stamp:
+        """What one play has left."""
+        found = self._stamps.get((saga_type, scenario, take))
+        if found is None:
+            found = self._play(self._executors[saga_type], scenario, take)
+            self._stamps[saga_type, scenario, take] = found
+        return found
+
+    def _play(self, executor: SagaExecutor, scenario: Scenario, take: int) -> Stamp:
         texts = [str(mark(_OUTPUTS + place)) for place in range(len(executor.steps))]
-        seed = f"{executor.saga_type}:{scenario.__name__}:{take}:{chance.random()}"
-        play = Play(executor, _data(executor.saga_type, items), texts, seed)
-        stamps.append((Stamp(rows_of(play, scenario)), items))
+        seed = f"{executor.saga_type}:{scenario.__name__}:{take}:{self._seed}"
+        play = Play(executor, _data(executor.saga_type, _items(take)), texts, seed)
+        return Stamp(rows_of(play, scenario))
+
+
+def _takes(scenario: Scenario) -> int:
+    return 9 if scenario is completed else 3
+
+
+def _items(take: int) -> int:
+    return take % _MOST_ITEMS + 1
+
+
+def _outputs(executor: SagaExecutor) -> list[str]:
+    """What the values that each step gives begin with."""
     names = [list(sample(step.answer, "x").items()) for step in executor.steps]
-    outputs = [next((key.removesuffix("_id") for key, v in each if v == "x"), "") for each in names]
-    return Kind(stamps=stamps, outputs=outputs)
+    return [next((key.removesuffix("_id") for key, v in each if v == "x"), "") for each in names]
 
 
 def _data(saga_type: str, items: int) -> dict[str, Any]:

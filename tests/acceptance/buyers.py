@@ -14,6 +14,10 @@ import requests
 from tests.acceptance.service import PURCHASE, Service, eventually
 
 
+PAUSE = 0.2
+"""Seconds between two purchases of one client: it is trouble that is tested here, not load."""
+
+
 class Buyers:
     """Threads that each create one purchase after the other; a context manager.
 
@@ -72,7 +76,7 @@ class Buyers:
             while (answer := self._post(http, key)) is None or answer.status_code != 201:
                 time.sleep(0.1)
             self.sagas[key] = answer.json()["id"]
-            time.sleep(0.05)
+            time.sleep(PAUSE)
 
     def _post(self, http: requests.Session, key: str) -> requests.Response | None:
         body: dict[str, Any] = {"type": "purchase_saga", "data": PURCHASE, "execute": True}

@@ -94,7 +94,7 @@ def crowded(service: Service) -> None:
     ],
 )
 def test_nothing_is_lost(service: Service, strike: Callable[[Service], None], soon: float) -> None:
-    with Buyers(service) as buyers:
+    with Buyers(service, threads=10 if strike is crowded else 3) as buyers:
         strike(service)
     counts = buyers.counts()
     assert buyers.broken_promises() == []

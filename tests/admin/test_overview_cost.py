@@ -18,7 +18,7 @@ from tests.api.client import on_servers
 
 pytestmark = [pytest.mark.django_db, on_servers]
 
-SAGAS = 20_000
+SAGAS = 10_000
 
 _FILL = """
 INSERT INTO sagas_saga (id, type, definition_version, status, direction, data, reason, waiting,
