@@ -103,8 +103,12 @@ class Stage:
         if where == "proxy":
             self.proxy.fault(fault, match=PATHS[call], **options)
         else:
-            answer = self.caller.set_fault("payment", fault, step=STEPS[call], **options)
-            assert answer.status == 201, answer
+            self.shop_fault("payment", fault, step=STEPS[call], **options)
+
+    def shop_fault(self, service: str, fault: str, **options: Any) -> None:
+        """Have one of the services misbehave."""
+        answer = self.caller.set_fault(service, fault, **options)
+        assert answer.status == 201, answer
 
     def mend(self) -> None:
         """Switch everything off."""
