@@ -14,6 +14,8 @@ import pytest
 
 from sagas import tracing
 from sagas.domain import trace
+from sagas.domain.state import SagaState, SagaStatus
+from sagas.engine.ports import Recorded
 from sagas.otlp import Pipeline
 from sagas.spans import Span
 from tests.free_port import free_port
@@ -149,7 +151,56 @@ def test_a_collector_that_is_away_holds_nobody_up(
     assert len(written) < 10
 
 
-def test_nothing_is_started_for_a_process_that_has_no_spans() -> None:
-    tracing.pipeline.cache_clear()
+@pytest.mark.parametrize("state", ["0key=y", "a_-*/@=z", "tenant@system=x", "a=1,a=2", "a=1, ,b=2"])
+def test_every_tracestate_that_is_kept_can_be_sent(
+    made: Callable[..., Pipeline], collector: Collector, state: str
+) -> None:
+    traced = trace.read(f"00-{'a' * 32}-{'b' * 16}-01", state)
+    assert traced is not None
+    assert traced.state
+    pipeline = made()
+    pipeline.add(traced, [RUN])
+    assert [span.trace_id for span in sent(pipeline, collector)] == [traced.trace_id]
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    tracing._made.cache_clear()
+    yield
+    tracing._made.cache_clear()
+
+
+def recorded() -> Recorded:
+    """A saga that ended at once."""
+    return Recorded(
+        saga_id=SAGA,
+        saga_type="trip",
+        trace="",
+        before=SagaState(),
+        after=SagaState(status=SagaStatus.COMPENSATED),
+        events=(),
+        at=BEGAN,
+        started_at=None,
+    )
+
+
+def test_what_is_recorded_is_sent_when_the_process_ends(
+    anew: None, made: Callable[..., Pipeline], collector: Collector
+) -> None:
     tracing.stop()
-    assert tracing.pipeline.cache_info().currsize == 0
+    assert tracing._made.cache_info().currsize == 0, "nothing is begun for a process without spans"
+    made().stop(seconds=1)  # for its settings alone
+    tracing.record(recorded())
+    tracing.stop()
+    assert [span.name for span in collector.of(SAGA)] == ["trip"]
+
+
+def test_settings_that_opentelemetry_refuses_stop_no_saga(
+    anew: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "-1")
+    for _ in range(3):
+        tracing.record(recorded())
+        assert tracing._samples(OWN), "participants may still"
+    tracing.stop()
+    assert [r.message for r in caplog.records if r.name == "sagas.tracing"] == ["no spans are sent"]

@@ -6,9 +6,10 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from structlog.stdlib import ProcessorFormatter
 
 from executors.participants import Participant
@@ -63,6 +64,17 @@ def test_operations_do_not_change_a_saga_s_trace(api: Api) -> None:
     for operation in ("execute", "compensate"):
         answer = api.post(f"{SAGAS}/{saga_id}/{operation}", traceparent=OTHER)
         assert (answer.status, answer.json["trace_id"]) == (202, ID)
+
+
+def test_code_of_before_inserts_sagas_that_have_a_trace_of_their_own(api: Api) -> None:
+    """While a new version is deployed, the older one knows nothing of the column."""
+    api.create(traceparent=GOOD)
+    known = [f.column for f in Saga._meta.fields if f.name not in ("id", "trace")]
+    names, saga_id = ", ".join(f'"{name}"' for name in known), uuid4()
+    with connection.cursor() as cursor:
+        copy = f"INSERT INTO sagas_saga (id, {names}) SELECT %s, {names} FROM sagas_saga"
+        cursor.execute(copy, [saga_id.hex if connection.vendor == "sqlite" else saga_id])
+    assert api.saga(str(saga_id))["trace_id"] == trace.of_saga(saga_id, "").trace_id
 
 
 @pytest.fixture
