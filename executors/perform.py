@@ -12,6 +12,7 @@ from executors.base import Request, SagaExecutor, Step
 from executors.breaker import Culprit, Permit, held_by
 from executors.participants import Participant, participants
 from executors.secrets import Redactor, redactor_of
+from executors.tracing import trace_headers
 from executors.transport import NoAnswer, NotReached
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json, idempotency_key
@@ -67,22 +68,23 @@ def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:
         return Outcome(verdict=Verdict.NOT_SENT, error=why, retry_after=permit.wait)
     timeout = executor.definition.step(step.name).timeout.total_seconds()
     deadline = min(time.monotonic() + timeout, attempt.expires)
-    outcome = _send(step, call, request, participant, deadline, hide)
+    outcome = _send(step, attempt, request, participant, deadline, hide)
     _report(participant, permit, attempt, outcome)
     return outcome
 
 
 def _send(
     step: Step,
-    call: StepCall,
+    attempt: Attempt,
     request: Request,
     participant: Participant,
     deadline: float,
     hide: Redactor,
 ) -> Outcome:
-    started = time.monotonic()
+    call, started = attempt.call, time.monotonic()
+    headers = call_headers(step, call) | trace_headers(attempt.trace, attempt.span)
     try:
-        answer = participant.send(request, call_headers(step, call), deadline)
+        answer = participant.send(request, headers, deadline)
         outcome = outcome_of(step, call.kind, participant.name, answer, hide)
     except NotReached as why:
         outcome = Outcome(verdict=Verdict.NOT_APPLIED, error=f"{participant.name} {why}")

@@ -43,6 +43,13 @@ def when_ready(server: Any) -> None:
     logging.getLogger("sagas.api").info("API ready at %s:%s", *server.address[0][:2])
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Send the process's last spans."""
+    from sagas import tracing  # after the fork
+
+    tracing.stop()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Take a dead process's live gauges out of the metrics; its counters stay."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

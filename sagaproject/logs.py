@@ -96,6 +96,8 @@ def _route(level: str, shared: list[Any], render: list[Any]) -> None:
             "loggers": {
                 "django.request": {"level": "ERROR"},
                 "dramatiq": {"level": "WARNING"},
+                # A line for spans that were lost is enough; each try would have one.
+                "opentelemetry": {"level": "ERROR"},
             },
         }
     )

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sagaproject import addresses, config
+from sagaproject import addresses, config, tracing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -156,6 +156,7 @@ SAGA_MAX_WAIT = _env.whole("SAGA_MAX_WAIT_S", 60, least=0, most=300)
 SAGA_CLIENT_TIMEOUT = _env.number("SAGA_CLIENT_TIMEOUT_MS", 20_000, least=100) / 1000
 SAGA_TWO_PERSON = _env.choice("SAGA_TWO_PERSON", "off", ("off", "on")) == "on"
 SAGA_SHARED_STATE = bool(REDIS_URL)
+SAGA_TRACING, SAGA_TRACING_PROBLEMS = tracing.wanted(_env)
 SAGA_CONFIG_PROBLEMS = _env.problems
 
 REST_FRAMEWORK = {

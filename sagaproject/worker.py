@@ -20,6 +20,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  needs Django's settings
 from dramatiq import Worker  # noqa: E402
 
+from sagas import tracing  # noqa: E402
 from sagas.actors import drive_saga, stopping  # noqa: E402
 from sagas.broker import broker  # noqa: E402
 
@@ -47,6 +48,7 @@ def main() -> None:
         broker.close()
     except Exception as error:
         logger.warning("messages could not be given back, the sweepers find theirs: %s", error)
+    tracing.stop()
     logger.info("worker stopped")
     logging.shutdown()
     # A thread that still waits for a database that is away would keep the process alive. Its

@@ -14,10 +14,11 @@ class SagasConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from executors.registry import registry
-        from sagas import actors, checks, metrics, roles
+        from sagas import actors, checks, metrics, roles, tracing
 
         registry.load()
         actors.connect()
         metrics.connect()
+        tracing.connect()
         checks.register()
         post_migrate.connect(roles.make_groups, sender=self)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.checks import register as register_check
 from rest_framework.serializers import BaseSerializer
 
@@ -26,11 +26,18 @@ def register() -> None:
     """Have Django run these checks."""
     register_check(check_settings)
     register_check(check_executors)
+    register_check(check_tracing)
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Variables that are missing, wrong, or contradict each other (sagas.E001 to E012)."""
     return [_error(found.id, found.message, found.hint) for found in settings.SAGA_CONFIG_PROBLEMS]
+
+
+def check_tracing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What keeps spans from being sent although they are wanted (sagas.W001 to W003)."""
+    problems = settings.SAGA_TRACING_PROBLEMS
+    return [Warning(each.message, hint=each.hint, id=each.id) for each in problems]
 
 
 def check_executors(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
+from sagas.domain.trace import LONGEST, of_saga
 
 _LABELS = {
     "pending": _("pending"),
@@ -72,6 +73,8 @@ class Saga(models.Model):
     crashes = models.PositiveSmallIntegerField(default=0)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
     request_digest = models.CharField(max_length=64, blank=True, default="")
+    # What its client's headers said of a trace; empty where the saga's id says all of it.
+    trace = models.CharField(max_length=LONGEST, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -117,6 +120,11 @@ class Saga(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
+
+    @property
+    def trace_id(self) -> str:
+        """The distributed trace that all its calls are part of."""
+        return of_saga(self.id, self.trace).trace_id
 
 
 class SagaStep(models.Model):

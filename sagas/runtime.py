@@ -13,11 +13,13 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django_redis import get_redis_connection
+from structlog.contextvars import get_contextvars
 
 from executors.registry import registry
 from executors.secrets import Redactor, redactor
 from sagas.domain import attempts as at
 from sagas.domain import events as ev
+from sagas.domain import trace
 from sagas.domain.state import ENDED, CallKind
 from sagas.engine.completion import Completion, LocalCompletion, RedisCompletion
 from sagas.engine.engine import Engine
@@ -89,11 +91,9 @@ def _announce(recorded: Recorded) -> None:
 
 
 def _log(recorded: Recorded) -> None:
+    about = _about(recorded)
     for event in recorded.events:
-        fields: dict[str, object] = {
-            "saga_id": str(recorded.saga_id),
-            "saga_type": recorded.saga_type,
-        }
+        fields = dict(about)
         if isinstance(event, at.AttemptEvent):
             fields |= {"step": event.step, "call": event.call.value, "attempt": event.attempt}
         if isinstance(event, at.AttemptAnswered):
@@ -103,6 +103,18 @@ def _log(recorded: Recorded) -> None:
         if error:
             fields["error"] = _hiding(recorded).text(error)
         logger.log(level, message, extra=fields)
+
+
+def _about(recorded: Recorded) -> dict[str, object]:
+    """What each line about the saga has; a client's trace too where it is not the saga's."""
+    trace_id = trace.of_saga(recorded.saga_id, recorded.trace).trace_id
+    fields: dict[str, object] = {
+        "saga_id": str(recorded.saga_id),
+        "saga_type": recorded.saga_type,
+        "trace_id": trace_id,
+    }
+    client = get_contextvars().get("trace_id", trace_id)
+    return fields if client == trace_id else {**fields, "client_trace_id": client}
 
 
 def _hiding(recorded: Recorded) -> Redactor:

@@ -62,6 +62,12 @@ def saga_events(saga_id: UUID) -> QuerySet[SagaEvent]:
     return SagaEvent.objects.filter(saga_id=saga_id).order_by("seq")
 
 
+def latest_start(saga_id: UUID, seq: int) -> SagaEvent | None:
+    """The start of the latest attempt up to that event."""
+    starts = saga_events(saga_id).filter(kind="attempt_started", seq__lte=seq)
+    return starts.only("at", "epoch").last()
+
+
 def database_now() -> datetime:
     """The database's clock, by which leases and waits are measured."""
     sql = "SELECT clock_timestamp()"

@@ -58,6 +58,12 @@ _KEY = _header(
     "body gives the first saga again; another body under the same key is refused.",
     {**_TEXT, "pattern": "^[!-+\\--~]{1,255}$"},
 )
+_TRACE = _header(
+    "traceparent",
+    "W3C trace context, with `tracestate`: the saga's calls become part of this trace. One that "
+    "is not valid is ignored.",
+    {**_TEXT, "example": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+)
 _REPLAYED = _header(
     "Idempotency-Replayed", "`true` when an earlier request made the saga.", _TEXT, [201]
 )
@@ -139,6 +145,7 @@ class _StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call
 create = _sagas(
     "create_saga",
     _KEY,
+    _TRACE,
     _REPLAYED,
     _LOCATION,
     _APPLIED,

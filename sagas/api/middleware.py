@@ -16,6 +16,7 @@ from django.utils import translation
 from structlog.contextvars import bound_contextvars
 
 from sagas.api import problems
+from sagas.api.tracing import trace_of
 from sagas.engine.away import DATABASE_AWAY
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -24,7 +25,10 @@ Handler = Callable[[HttpRequest], HttpResponseBase]
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, its own X-Request-Id if that is sane, for logs and answer."""
+    """Gives each request an id, its own X-Request-Id if that is sane, for logs and answer.
+
+    Logs also have the trace that the client named.
+    """
 
     def __init__(self, get_response: Handler) -> None:
         self._get_response = get_response
@@ -32,7 +36,9 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
-        with bound_contextvars(request_id=request_id):
+        trace = trace_of(request)
+        about = {"request_id": request_id} | ({"trace_id": trace.trace_id} if trace else {})
+        with bound_contextvars(**about):
             answer = self._get_response(request)
         answer["X-Request-Id"] = request_id
         return answer

@@ -180,6 +180,7 @@ class SagaSerializer(SagaSummarySerializer):
     class Meta(SagaSummarySerializer.Meta):
         fields = (
             *SagaSummarySerializer.Meta.fields,
+            "trace_id",
             "data",
             "error",
             "allowed_operations",
@@ -188,6 +189,7 @@ class SagaSerializer(SagaSummarySerializer):
         read_only_fields = fields
         extra_kwargs: ClassVar = {
             **SagaSummarySerializer.Meta.extra_kwargs,
+            "trace_id": {"help_text": "The W3C trace that all its calls are part of."},
             "data": {"help_text": f"What the client gave. {_HIDDEN}"},
         }
 

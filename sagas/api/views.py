@@ -27,6 +27,7 @@ from sagas.api.serializers import (
     OperationSerializer,
     SagaSerializer,
 )
+from sagas.api.tracing import trace_of
 from sagas.domain.state import Operation
 from sagas.engine.away import cache_away
 from sagas.models import Saga
@@ -52,6 +53,7 @@ class SagaViewSet(ViewSet):
             execute=body.validated_data["execute"],
             actor=actor_of(request),
             idempotency_key=_idempotency_key(request),
+            trace=trace_of(request),
         )
         saga = created.saga
         wait = _wait(request)

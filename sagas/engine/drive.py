@@ -11,11 +11,12 @@ from datetime import datetime
 
 from django.db import connection
 
+from sagas.domain import trace
 from sagas.domain import triggers as tr
 from sagas.domain.decide import decide
 from sagas.domain.events import replay
 from sagas.domain.rules import Call, Illegal, call_to_start
-from sagas.domain.state import Json, SagaState
+from sagas.domain.state import Json, SagaState, idempotency_key
 from sagas.engine import store
 from sagas.engine.away import DATABASE_AWAY
 from sagas.engine.ports import Attempt, Executor, StepCall
@@ -149,6 +150,7 @@ class Drive:
         request = step.request_of(step.calling)
         assert request is not None
         number = step.attempts_of(step.calling)
+        key = idempotency_key(work.id, work.state.run, step.name, step.calling, step.revision)
         left = (work.state.due_at - self._writer.now(work)).total_seconds()
         return Attempt(
             call=_step_call(work, Call(step=step.name, kind=step.calling, attempt=number)),
@@ -156,6 +158,8 @@ class Drive:
             request=request,
             expires=time.monotonic() + left - _SEND_MARGIN,
             worker=self._writer.owner,
+            trace=trace.of_saga(work.id, work.trace),
+            span=trace.attempt_span(key, number, work.state.epoch),
         )
 
     def _save(self, work: store.Loaded, events: Events, now: datetime) -> store.Loaded | None:

@@ -12,7 +12,9 @@ from threading import Lock
 from uuid import UUID
 
 from django.db import transaction
+from structlog.contextvars import bound_contextvars
 
+from sagas.domain import trace
 from sagas.domain import triggers as tr
 from sagas.domain.decide import decide
 from sagas.domain.definition import Definition, StepDefinition
@@ -63,6 +65,7 @@ class Engine(Writer):
             Recorded(
                 saga_id=saga.id,
                 saga_type=saga.type,
+                trace=saga.trace,
                 before=SagaState(),
                 after=state,
                 events=events,
@@ -124,6 +127,11 @@ class Engine(Writer):
             logger.error("saga %s: %s", saga_id, error)
             unreadable.claim(saga_id, str(error), owner=self.owner, lease=self.lease)
             return
+        traced = trace.of_saga(saga_id, loaded.trace)
+        with bound_contextvars(saga_id=str(saga_id), trace_id=traced.trace_id):
+            self._go_on(loaded, stopping)
+
+    def _go_on(self, loaded: store.Loaded, stopping: Callable[[], bool]) -> None:
         try:
             executor = self.executor(loaded)
         except UnknownDefinition as unknown:

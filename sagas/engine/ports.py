@@ -12,6 +12,7 @@ from sagas.domain.definition import Definition
 from sagas.domain.events import Event
 from sagas.domain.outcome import Outcome
 from sagas.domain.state import CallKind, Json, SagaState
+from sagas.domain.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +47,10 @@ class Attempt:
     worker: str
     """Who makes it."""
 
+    trace: Trace
+    span: str
+    """What the participant is told of the trace: the saga's, and the attempt's span in it."""
+
 
 class Executor(Protocol):
     """A saga type that this process can drive."""
@@ -78,6 +83,9 @@ class Recorded:
 
     saga_id: UUID
     saga_type: str
+    trace: str
+    """As it is kept with the saga."""
+
     before: SagaState
     after: SagaState
     events: tuple[Event, ...]

@@ -51,6 +51,7 @@ class Loaded:
     steps: tuple[tuple[str, str], ...]
     """Names of the actions and compensations that the saga was created with."""
 
+    trace: str
     started_at: datetime | None
     read_at: datetime
     read_tick: float
@@ -75,6 +76,7 @@ def load(saga_id: UUID) -> Loaded:
         data=row.data,
         state=saga_state(row, rows),
         steps=tuple((step.name, step.compensation) for step in rows),
+        trace=row.trace,
         started_at=row.started_at,
         read_at=row.db_now,
         read_tick=time.monotonic(),

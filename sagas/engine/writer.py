@@ -74,6 +74,7 @@ class Writer:
             Recorded(
                 saga_id=after.id,
                 saga_type=after.type,
+                trace=after.trace,
                 before=before.state,
                 after=after.state,
                 events=events,

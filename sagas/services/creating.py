@@ -13,6 +13,7 @@ from executors.base import SagaExecutor
 from executors.registry import registry
 from executors.secrets import redactor_of
 from sagas import runtime, selectors
+from sagas.domain.trace import Trace
 from sagas.engine.whole import whole
 from sagas.models import Saga
 from sagas.services.reading import get_saga
@@ -50,8 +51,9 @@ def create_saga(
     actor: str,
     idempotency_key: str | None = None,
     reason: str = "",
+    trace: Trace | None = None,
 ) -> Created:
-    """Create a saga, and start it if `execute`.
+    """Create a saga, and start it if `execute`; its calls are part of the client's trace.
 
     Raises UnknownSagaType, InvalidData, or KeyReused.
     """
@@ -70,6 +72,7 @@ def create_saga(
         data=validated(executor, data),
         idempotency_key=idempotency_key,
         request_digest=digest if idempotency_key is not None else "",
+        trace=trace.stored if trace is not None else "",
         created_at=now,
     )
     try:

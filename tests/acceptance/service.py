@@ -125,7 +125,7 @@ class Service:
         return [f"{v['saga']}: {v['text']}" for v in found if v["saga"] in ids]
 
     def _environment(self, **env: str) -> dict[str, str]:
-        unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_")
+        unwanted = ("DB_", "SAGA_", "PARTICIPANT_", "PROMETHEUS_", "DJANGO_", "REDIS_", "OTEL_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
         participants = {f"PARTICIPANT_{n.upper()}_URL": u for n, u in self.shop.urls.items()}
         return (
@@ -196,10 +196,17 @@ class Service:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def create(self, *, execute: bool = True, saga_type: str = "purchase_saga", **data: Any) -> str:
+    def create(
+        self,
+        *,
+        execute: bool = True,
+        saga_type: str = "purchase_saga",
+        headers: dict[str, str] | None = None,
+        **data: Any,
+    ) -> str:
         """A new saga, a purchase unless told otherwise; its id."""
         body = {"type": saga_type, "data": PURCHASE | data, "execute": execute}
-        answer = self.http.post(f"{self.url}/api/v1/sagas", json=body)
+        answer = self.http.post(f"{self.url}/api/v1/sagas", json=body, headers=headers)
         assert answer.status_code == 201, answer.text
         saga_id: str = answer.json()["id"]
         return saga_id

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,8 +14,12 @@ import pytest
 
 from tests.acceptance.service import Service, children, eventually
 from tests.free_port import free_port
+from tests.traces import Collector, Sent, proxies, sent, tree
 
 pytestmark = [pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(180)]
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+CALLS = 3  # the kind of a span that is a call
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +105,70 @@ def test_a_client_may_wait_for_the_end(service: Service) -> None:
 
 
 def test_a_saga_of_a_killed_worker_goes_on_within_ten_seconds(service: Service) -> None:
-    assert killed_in_a_call(service, run_before=0) < timedelta(seconds=10)
+    assert killed_in_a_call(service)[1] < timedelta(seconds=10)
 
 
 def test_on_postgresql_it_goes_on_within_moments(service: Service) -> None:
-    """Those who have run for a lease know at once who is gone."""
-    assert killed_in_a_call(service, run_before=9) < timedelta(seconds=4), "a lease is 7 s"
+    """Those who have run for a lease know at once who is gone. Of all that, it is one trace."""
+    service.fault("sales", step="create_sale", fault="decline", match={"customer_id": 7})
+    with Collector() as collector, proxies(service.shop.urls) as through:
+        env = {f"PARTICIPANT_{name.upper()}_URL": proxy.url for name, proxy in through.items()}
+        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        saga_id, took = killed_in_a_call(
+            service,
+            run_before=9,
+            ready=lambda saga_id: len(collector.of(saga_id)) == 2,
+            ends="compensated",
+            customer_id=7,
+            headers={"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "rojo=1"},
+            **env,
+        )
+        assert took < timedelta(seconds=4), "a lease is 7 s"
+        one_trace(saga_id, sent(through.values(), saga_id), collector.of(saga_id))
 
 
-def killed_in_a_call(service: Service, *, run_before: float) -> timedelta:
-    """From kill -9 of one of two workers to the next attempt of the call that it was making."""
-    workers = {process.pid: process for process in (service.start_worker() for _ in range(2))}
+def one_trace(saga_id: str, calls: list[dict[str, str]], spans: list[Sent]) -> None:
+    """What participants were told, and the collector of both workers, is one tree."""
+    parts = [call["traceparent"].split("-") for call in calls]
+    assert {(version, trace, flags) for version, trace, _, flags in parts} == {("00", TRACE, "01")}
+    assert {call["tracestate"] for call in calls} == {"rojo=1"}
+    attempts = sorted(span.id for span in spans if span.kind == CALLS)
+    assert sorted(span for _, _, span, _ in parts) == attempts
+    assert {span.trace_id for span in spans} == {TRACE}
+    run = tree(spans, parent=SPAN)
+    assert (run.name, run.attributes["saga.status"]) == ("purchase_saga", "compensated")
+    assert len(spans) == len(attempts) + 1
+    in_order = sorted((span for span in spans if span is not run), key=lambda span: span.start)
+    assert [(s.name, s.attributes["saga.outcome"], s.events) for s in in_order] == [
+        ("validate_inventory", "succeeded", []),
+        ("reserve_inventory", "succeeded", []),
+        ("process_payment", "interrupted", ["in doubt", "retry"]),
+        ("process_payment", "succeeded", []),
+        ("create_sale", "refused", ["compensation triggered"]),
+        ("process_payment compensation", "succeeded", []),
+        ("reserve_inventory compensation", "succeeded", []),
+    ]
+
+
+def killed_in_a_call(
+    service: Service,
+    *,
+    run_before: float = 0,
+    ready: Callable[[str], bool] = lambda saga_id: True,
+    ends: str = "completed",
+    customer_id: int = 123,
+    headers: dict[str, str] | None = None,
+    **env: str,
+) -> tuple[str, timedelta]:
+    """A saga, and the time from kill -9 of one of two workers to the next attempt of its call."""
+    workers = {p.pid: p for p in (service.start_worker(**env) for _ in range(2))}
     warm_up = service.create(execute=False)
     assert service.post(f"{warm_up}/execute", Prefer="wait=30").ok
     time.sleep(run_before)
     service.fault("payment", step="process_payment", fault="hang", seconds=60, times=1)
-    saga_id = service.create()
+    saga_id = service.create(customer_id=customer_id, headers=headers)
     eventually(
-        lambda: service.get(f"/{saga_id}")["current_step"] == "process_payment",
+        lambda: service.get(f"/{saga_id}")["current_step"] == "process_payment" and ready(saga_id),
         20,
         "the payment is called",
     )
@@ -126,14 +176,16 @@ def killed_in_a_call(service: Service, *, run_before: float) -> timedelta:
     owner = service.get(f"/{saga_id}/events")[-1]["actor"].split(":")[1]
     service.kill(workers[os.getpgid(int(owner))])
     killed_at = datetime.now(UTC)
-    eventually(lambda: service.get(f"/{saga_id}")["status"] == "completed", 30, "it completed")
+    service.ends(saga_id, ends)
     events = service.get(f"/{saga_id}/events")
     [again] = [e for e in events if e["kind"] == "attempt_started" and e["data"]["attempt"] == 2]
     assert again["step"] == "process_payment"
     assert service.verify()["violations"] == []
     for process in workers.values():
-        service.end(process)
-    return datetime.fromisoformat(again["at"]) - killed_at
+        process.terminate()
+    for process in workers.values():
+        process.wait(20)
+    return saga_id, datetime.fromisoformat(again["at"]) - killed_at
 
 
 def test_a_process_that_dies_is_started_again_and_takes_no_other_with_it(

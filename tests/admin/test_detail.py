@@ -53,6 +53,16 @@ def cards(text: str) -> list[str]:
     return [words(card) for card in re.findall(r'<li class="saga-step.*?</li>', text, re.DOTALL)]
 
 
+def test_the_trace_is_on_the_page(viewer: Client) -> None:
+    """By its id it is found where spans are kept: the client's, or else the saga's own."""
+    saga = staging.failed()
+    assert f"Trace {saga.trace_id}" in words(html(viewer, saga))
+    theirs = "0af7651916cd43dd8448eb211c80319c"
+    Saga.objects.filter(pk=saga.pk).update(trace=f"00-{theirs}-b7ad6b7169203331-01 a=1")
+    assert theirs != saga.trace_id
+    assert f"Trace {theirs}" in words(html(viewer, saga))
+
+
 def test_the_diagram_of_a_failed_saga(viewer: Client) -> None:
     assert cards(html(viewer, staging.failed())) == [
         "1. inventory → validate_inventory succeeded 1 attempt no compensation",

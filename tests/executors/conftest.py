@@ -14,6 +14,7 @@ from executors.base import SagaExecutor
 from executors.participants import participants
 from sagas.domain.outcome import Outcome
 from sagas.domain.state import CallKind, Json
+from sagas.domain.trace import of_saga
 from sagas.engine.ports import Attempt, StepCall
 from tests.executors.tcp import Script, Server
 
@@ -71,7 +72,15 @@ def perform(
     request = request or executor.prepare(call)
     expires = time.monotonic() + lease
     return executor.perform(
-        Attempt(call=call, number=1, request=request, expires=expires, worker=WORKER)
+        Attempt(
+            call=call,
+            number=1,
+            request=request,
+            expires=expires,
+            worker=WORKER,
+            trace=of_saga(call.saga_id, ""),
+            span="00f067aa0ba902b7",
+        )
     )
 
 

@@ -15,6 +15,7 @@ from executors.returns import ReturnSagaExecutor
 from executors.sample import NoSample
 from sagas.domain.definition import Definition
 from sagas.domain.state import idempotency_key
+from sagas.domain.trace import Trace
 from sagas.engine.drive import Drive, _step_call
 from sagas.engine.ports import Attempt
 from sagas.exploration import standin
@@ -138,6 +139,7 @@ def test_a_call_before_its_start_is_committed_is_noticed(monkeypatch: pytest.Mon
     def sends_first(self: Any, work: Any, call: Any) -> Any:
         trigger = start(self, work, call)
         sent: Any = {"call": _step_call(work, call), "number": 1, "expires": float("inf")}
+        sent |= {"trace": Trace(trace_id="1" * 32), "span": "1" * 16}
         self._executor.perform(Attempt(request=trigger.request, worker="", **sent))
         return trigger
 

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import get_internal_wsgi_application
 from dramatiq import Worker
 
+from sagas import tracing
 from sagas.broker import broker
 from sagas.domain.state import SagaStatus
 from sagas.management import processes
@@ -69,6 +70,7 @@ class Command(BaseCommand):
             server.run()
         finally:
             worker.stop()
+            tracing.stop()
 
 
 def _require_sound_settings() -> None:
