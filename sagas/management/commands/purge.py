@@ -23,7 +23,7 @@ from sagas.engine.purge import Old
 from sagas.management import processes
 
 _USUALLY = (SagaStatus.COMPLETED.value, SagaStatus.COMPENSATED.value)
-_LONGEST_PAUSE = 2.0
+_LONGEST_PAUSE = 10.0
 _TELL_EVERY = 10.0
 
 
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             help="write each saga here before it is deleted: a file to append JSON lines to, a "
             "new one that ends in .gz, or a folder, for a new file in it",
         )
-        add("--batch", type=_batch, default=500, help="sagas in one transaction (500)")
+        add("--batch", type=_batch, default=200, help="sagas in one transaction (200)")
         add("--limit", type=_number, metavar="N", help="delete N sagas at most")
         add("--dry-run", action="store_true", help="count only")
 
