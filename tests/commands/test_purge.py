@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from threading import Thread
 from typing import Any
 
@@ -192,6 +193,25 @@ def test_without_a_line_in_the_archive_nothing_goes(tmp_path: Path, place: str) 
     with pytest.raises(CommandError, match=r"nothing that is not in the archive was deleted"):
         call_command(*OLD, "--archive", str(path))
     assert staging.facts(saga) == before
+
+
+def test_what_was_written_of_a_batch_when_the_disk_was_full_is_taken_back(tmp_path: Path) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("the limit would be that of the database's file, too")
+    path = tmp_path / "sagas.jsonl"
+    aged(staging.completed(), 92)
+    said(*OLD, "--archive", str(path))
+    full = path.read_bytes()
+    saga = aged(staging.completed(), 91)
+    before = getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (len(full) + 1000, before[1]))
+    try:
+        with pytest.raises(CommandError, match="cannot be written: File too large"):
+            call_command(*OLD, "--archive", str(path))
+    finally:
+        setrlimit(RLIMIT_FSIZE, before)
+    assert path.read_bytes() == full
+    assert there(saga) == [saga]
 
 
 def test_what_cannot_be_read_stays_and_the_others_go(tmp_path: Path) -> None:
