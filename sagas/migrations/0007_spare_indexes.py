@@ -6,31 +6,24 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
 # Django makes one for each foreign key; these tables have another that begins with the same column.
-_FOREIGN = {
+_SPARE = {
     "sagas_sagastep_saga_id_65cfbf6d": "sagas_sagastep (saga_id)",
     "sagas_sagaevent_saga_id_5e5f050e": "sagas_sagaevent (saga_id)",
     "sagas_bulkitem_bulk_id_baedc4cf": "sagas_bulkitem (bulk_id)",
 }
-# And one more for each unique text, for LIKE: nobody asks for keys by how they begin.
-_LIKE = {
-    "sagas_saga_idempotency_key_a0502a4a_like": (
-        "sagas_saga (idempotency_key varchar_pattern_ops)"
-    ),
-}
 
 
 def _drop(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    postgresql = editor.connection.vendor == "postgresql"
-    for name in [*_FOREIGN, *_LIKE]:
-        editor.execute(f"DROP INDEX {'CONCURRENTLY' if postgresql else ''} IF EXISTS {name}")
+    how = "CONCURRENTLY" if editor.connection.vendor == "postgresql" else ""
+    for name in _SPARE:
+        editor.execute(f"DROP INDEX {how} IF EXISTS {name}")
 
 
 def _create(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    postgresql = editor.connection.vendor == "postgresql"
-    for name, of in (_FOREIGN | _LIKE if postgresql else _FOREIGN).items():
-        if postgresql:
-            editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        editor.execute(f"CREATE INDEX {'CONCURRENTLY' if postgresql else ''} {name} ON {of}")
+    how = "CONCURRENTLY" if editor.connection.vendor == "postgresql" else ""
+    _drop(apps, editor)  # what an interrupted one left
+    for name, of in _SPARE.items():
+        editor.execute(f"CREATE INDEX {how} {name} ON {of}")
 
 
 def _without_index(model: str, field: str, to: str, related: str) -> migrations.AlterField:
