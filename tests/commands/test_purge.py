@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from fcntl import LOCK_EX, flock
+from io import StringIO
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from threading import Thread
@@ -233,8 +234,10 @@ def test_a_deletion_that_fails_leaves_all_in_the_database_and_a_copy(tmp_path: P
     before = staging.facts(saga)
     path = tmp_path / "sagas.jsonl"
     with held_by_another_table(saga):
+        out = StringIO()
         with pytest.raises(CommandError, match="database"):
-            call_command(*OLD, "--archive", str(path))
+            call_command(*OLD, "--archive", str(path), stdout=out)
+        assert out.getvalue().startswith("0 sagas")
         assert staging.facts(saga) == before
         assert there(saga) == [saga]
         assert len(archived(path)) == 1

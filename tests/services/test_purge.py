@@ -262,7 +262,7 @@ def test_who_comes_while_a_saga_is_deleted_finds_none() -> None:
 
 @at_once
 def test_whoever_is_first_no_saga_is_lost_in_part() -> None:
-    sagas = [aged(staging.compensated(), 91) for _ in range(24)]
+    sagas = [aged(staging.compensated(), 91) for _ in range(12)]
     with ThreadPoolExecutor(4) as pool:
         retried = [elsewhere(pool, partial(retry, saga)) for saga in reversed(sagas)]
         purges = [elsewhere(pool, lambda: purge(batch=1)) for _ in range(2)]

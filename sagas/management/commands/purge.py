@@ -103,6 +103,9 @@ class Command(BaseCommand):
         try:
             with _until_stopped() as stopped:
                 self._delete(old, options, archive, gone, stopped)
+        except DatabaseError:
+            self._tell(gone, started, old)
+            raise
         except services.CannotArchive as error:
             self._tell(gone, started, old)
             raise CommandError(
@@ -139,15 +142,16 @@ class Command(BaseCommand):
         ):
             for name in ("sagas", "steps", "events", "proposals", "kept"):
                 gone[name] += getattr(batch, name)
-            if stopped:
-                return
             if time.monotonic() - told >= _TELL_EVERY and batch.last:
                 told = time.monotonic()
                 until = f"{batch.last.ended_at:%Y-%m-%d %H:%M}"
                 self.stdout.write(f"{gone['sagas']:>9}  sagas deleted so far, to {until}")
                 self.stdout.flush()
             # As long as the batch took: whatever the load, half of the time is left to others.
-            time.sleep(min(time.monotonic() - began, _LONGEST_PAUSE))
+            if not stopped:
+                time.sleep(min(time.monotonic() - began, _LONGEST_PAUSE))
+            if stopped:
+                return
             began = time.monotonic()
 
     def _tell(self, gone: Counter[str], started: float, old: Old) -> None:
@@ -167,7 +171,7 @@ def _text(old: Old) -> str:
 def _until_stopped() -> Iterator[list[int]]:
     """The signals that asked for an end; a second one ends at once, as the batch is undone then."""
     came: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = (signal.SIGTERM, signal.SIGINT)
 
     def note(number: int, frame: object) -> None:
         came.append(number)
