@@ -145,7 +145,9 @@ def _together(events: Iterable[SagaEvent]) -> Iterator[Act]:
     sagas = Saga.objects.only("type", "data").in_bulk({event.saga_id for event in single})
     yield from acts.values()
     for event in single:
-        saga = sagas[event.saga_id]
+        saga = sagas.get(event.saga_id)
+        if saga is None:
+            continue  # purged since its events were read
         yield Act(
             at=event.at,
             who=event.actor,

@@ -8,6 +8,7 @@ from sagas.services.approving import (
     propose,
     reject,
 )
+from sagas.services.archiving import Archive, CannotArchive
 from sagas.services.bulk import (
     MOST_IN_BULK,
     NotConfirmable,
@@ -47,6 +48,7 @@ from sagas.services.operating import (
     preview,
     retry,
 )
+from sagas.services.purging import purge, purge_bulk_operations, would_go
 from sagas.services.reading import SagaNotFound, allowed, get_saga
 from sagas.services.waiting import stop_waiting, wait_until_ended
 from sagas.services.working import drive, take_from_the_gone
@@ -55,6 +57,8 @@ __all__ = [
     "MOST_IN_BULK",
     "OPERATIONS",
     "AlreadyProposed",
+    "Archive",
+    "CannotArchive",
     "Created",
     "Decided",
     "InvalidData",
@@ -86,6 +90,8 @@ __all__ = [
     "perform",
     "preview",
     "propose",
+    "purge",
+    "purge_bulk_operations",
     "reject",
     "resolution",
     "retry",
@@ -96,4 +102,5 @@ __all__ = [
     "take_from_the_gone",
     "validated",
     "wait_until_ended",
+    "would_go",
 ]

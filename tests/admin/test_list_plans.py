@@ -18,6 +18,8 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from sagas.admin.filters import QUESTIONS
 from sagas.admin.paging import MOST_COUNTED
+from sagas.domain.state import SagaStatus
+from sagas.engine.purge import Old, delete_batch
 from sagas.models import Saga
 from sagas.seeding import make_history
 
@@ -139,3 +141,25 @@ def test_what_people_did_is_found_among_all_events(client: Client) -> None:
                 if "Scan" in node["Node Type"]:
                     assert node.get("Index Name") == "event_by_people", sql
                     assert read(node) <= MOST_READ, (query, sql)
+
+
+def test_a_purge_finds_what_is_old_and_all_that_belongs_to_it(many: None, db: None) -> None:
+    """However much is there, a batch reads little more than it deletes."""
+    old = Old(statuses=[SagaStatus.COMPLETED], before=deep().ended_at or deep().created_at)
+    place = None
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as captured:
+            batch = delete_batch(old, after=place, size=100, keep=list)
+        assert batch.sagas == 100
+        place = batch.last
+        chosen = [q["sql"] for q in captured if "FOR UPDATE SKIP LOCKED" in q["sql"]]
+        deletes = [q["sql"] for q in captured if q["sql"].startswith("DELETE")]
+        assert (len(chosen), len(deletes)) == (1, 4)
+        for sql in chosen + deletes:
+            for node in nodes(plan(sql)):
+                if node.get("Relation Name") in ("sagas_saga", "sagas_sagastep", "sagas_sagaevent"):
+                    assert node["Node Type"] not in ("Seq Scan", "Sort"), sql
+                    if "Scan" in node["Node Type"]:
+                        assert read(node) <= MOST_READ, sql
+        indexes = {node.get("Index Name") for node in nodes(plan(chosen[0]))}
+        assert "saga_ended" in indexes
