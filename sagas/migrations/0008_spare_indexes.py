@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
     atomic = False  # indexes are dropped while workers go on
 
     dependencies = [
-        ("sagas", "0006_audit"),
+        ("sagas", "0007_trace"),
     ]
 
     operations = [
