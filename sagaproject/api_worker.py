@@ -54,7 +54,7 @@ class ApiWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().murder_pending()
         now = time.monotonic()
         for connection, until in list(self._heads.items()):
-            if until < now and self._heads.pop(connection, None):
+            if until < now and self._heads.pop(connection, 0.0):
                 with suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_RDWR)
 

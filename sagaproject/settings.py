@@ -266,7 +266,6 @@ UNFOLD = {
         lambda request: static("sagas/overview.css"),
     ],
     "DASHBOARD_CALLBACK": "sagas.admin.overview.dashboard",
-    "LOGIN": {"form": "sagas.admin.login.LoginForm"},
     "SCRIPTS": [
         lambda request: static("sagas/live.js"),
         lambda request: static("sagas/copy.js"),

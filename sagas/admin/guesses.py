@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import time
 from contextlib import suppress
+from time import time
 
 from django.core.cache import cache
 
@@ -28,7 +28,7 @@ def count(name: str, address: str) -> int:
     """
     if cache_away:
         return 0
-    now = time.time()
+    now = time()
     try:
         late = [_counted(key) > most for key, most in _keys(name, address, now)]
     except Exception:
@@ -39,7 +39,7 @@ def count(name: str, address: str) -> int:
 
 def forget(name: str, address: str) -> None:
     """The attempt was right: the name's count begins anew, the address's is without it."""
-    (by_name, _), (by_address, _) = _keys(name, address, time.time())
+    (by_name, _), (by_address, _) = _keys(name, address, time())
     with suppress(Exception):
         cache.delete(by_name)
         cache.decr(by_address)

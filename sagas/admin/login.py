@@ -12,13 +12,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AuthenticationForm
 
+from sagas.addresses import client_address
 from sagas.admin import guesses
-from sagas.api.addresses import client_address
 
 _THROTTLED = "throttled"
 
 
-class LoginForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no types
+class LoginForm(AuthenticationForm):
     """Unfold's; the same words for a wrong name and a wrong password."""
 
     wait = 0
@@ -27,6 +27,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no type
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError for a wrong login, and for any after too many of them."""
+        assert self.request is not None
         name, address = self.cleaned_data.get("username", ""), client_address(self.request)
         self.wait = guesses.count(name, address)
         if self.wait:
@@ -44,6 +45,10 @@ def _too_many(seconds: int) -> str:
         minutes,
     )
     return told % {"minutes": minutes}
+
+
+# Not named in the settings: the site would load it, and all that registers here, too early.
+admin.site.login_form = LoginForm
 
 
 @never_cache

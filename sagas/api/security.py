@@ -66,7 +66,9 @@ class TransportMiddleware:
             # A redirect would hide from a client that it shows its key to all on the way.
             return problems.response(403, "This is served over https alone.")
         # A host that is not ours is refused when its address is asked for.
-        return HttpResponsePermanentRedirect(f"https://{request.get_host()}{request.get_full_path()}")
+        return HttpResponsePermanentRedirect(
+            f"https://{request.get_host()}{request.get_full_path()}"
+        )
 
 
 class HostMiddleware(CommonMiddleware):
