@@ -98,7 +98,10 @@ if REDIS_URL:
             # Apart from the broker where wanted: a full cache may evict, messages may not.
             "LOCATION": addresses.cache_url(_env, REDIS_URL),
             "KEY_PREFIX": "saga",
+            "VERSION": 2,  # 1 was pickled
             "OPTIONS": {
+                # Not pickle, the default: who writes to Redis would run code here.
+                "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
                 "SOCKET_CONNECT_TIMEOUT": 0.5,
                 "SOCKET_TIMEOUT": 0.5,
                 # Everything kept here can be done without; nobody is to wait for it.

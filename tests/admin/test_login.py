@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "a-good-password"
 LOGIN = "/admin/login/"
+NOW = 1_000_000 * guesses.WINDOW + 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def people(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     cache.clear()
     monkeypatch.setattr(guesses, "MOST_FOR_A_NAME", 3)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # in no time
-    monkeypatch.setattr(guesses, "time", lambda: 1_000_000 * guesses.WINDOW + 60.0)
+    monkeypatch.setattr(guesses, "time", lambda: NOW)
     User.objects.create_user("ann", password=PASSWORD, is_staff=True)
     User.objects.create_user("bob", password=PASSWORD)
 
@@ -60,7 +61,7 @@ def test_guessing_at_a_name_has_an_end() -> None:
 def test_it_begins_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(guesses.MOST_FOR_A_NAME + 1):
         attempt("ann")
-    later = guesses.time() + guesses.WINDOW
+    later = NOW + guesses.WINDOW
     monkeypatch.setattr(guesses, "time", lambda: later)
     assert attempt("ann", PASSWORD).status_code == 302
 
