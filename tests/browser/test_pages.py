@@ -48,6 +48,7 @@ def test_every_page(visit: Visit, sagas: dict[str, str]) -> None:
     begin += [f"{LIST}approvals/{sagas['evil_proposal']}/"]
     found = {path: visitor.complaints() for path in pages(visitor, begin)}
     assert len(found) >= 18, sorted(found)
+    assert "/api-docs" in found
     wrong = [f"{path} {what}" for path, complained in found.items() for what in complained]
     assert not wrong, "\n".join(wrong)
 
@@ -112,6 +113,17 @@ def test_no_reason_comment_or_data_runs(visit: Visit, sagas: dict[str, str]) -> 
     page.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("user:operator, ")).to_contain_text(SCRIPT)
     assert visitor.injected() == []
+
+
+def test_users_and_groups_keep_to_the_policy_too(visit: Visit) -> None:
+    """Their pages are Django's and unfold's own; what they want to run is allowed."""
+    visitor = visit("root")
+    for path in ("auth/user/", "auth/user/add/", "auth/group/add/", "password_change/"):
+        page = visitor.go(f"{ADMIN}{path}")
+        expect(content(page)).to_be_visible()
+    visitor.go(f"{ADMIN}auth/user/")
+    page.get_by_role("link", name="viewer", exact=True).click()
+    expect(page.locator("#id_username")).to_be_visible()
 
 
 _INLINE = """() => {

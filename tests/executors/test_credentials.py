@@ -15,6 +15,7 @@ from executors.base import Request, SagaExecutor, SagaView, Step, post
 from executors.secrets import redactor_of
 from sagas.domain.outcome import Verdict
 from sagas.domain.state import CallKind
+from sagas.verify.sources import Source
 from tests.executors.conftest import attempt, call
 from tests.executors.tcp import Peer, answers, http
 
@@ -110,3 +111,11 @@ def test_what_was_stored_is_shown_without_it():
     assert hide.text(f"Basic {BASIC} of {LOGIN}") == "Basic ••• of •••"
     with override_settings(SAGA_AUTHORIZATIONS={}):
         assert redactor_of(Plain()).idle
+
+
+def test_verify_shows_it_at_the_participant_s_own_address_alone():
+    own, other = "http://partner:3000", "http://elsewhere:3000"
+    with override_settings(SAGA_PARTICIPANTS={"partner": own}):
+        assert Source("partner", own).login() == {"Authorization": f"Bearer {TOKEN}"}
+        for source in (Source("partner", other), Source("", own), Source("other", other)):
+            assert source.login() == {}
