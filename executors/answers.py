@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from executors import credentials
 from executors.base import Refusal, Step
 from executors.retry_after import parse_retry_after
 from executors.secrets import Redactor
@@ -51,7 +52,7 @@ def outcome_of(
     verdict, output, error = verdict_on(answer.status, step.verdicts), None, ""
     if verdict is Verdict.SUCCEEDED:
         try:
-            output = _output(step, kind, answer, hide)
+            output = credentials.removed(_output(step, kind, answer, hide))
         except Refusal as refusal:
             verdict = Verdict.REFUSED
             error = f"{participant} said no: {_plain(hide.text(str(refusal)))}"
@@ -77,7 +78,7 @@ def outcome_of(
 
 def _knowing_too(hide: Redactor, answer: Answer) -> Redactor:
     """What also hides the secrets that the answer itself brings, such as a token."""
-    if hide.idle:
+    if not hide.learns:
         return hide
     try:
         return hide.knowing(_json(answer))

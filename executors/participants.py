@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 
+from executors import credentials
 from executors.base import Request
 from executors.breaker import Breaker, Limits, LocalBreaker
 from executors.redis_breaker import RedisBreaker
@@ -32,6 +33,7 @@ class Participant:
     def send(self, request: Request, headers: dict[str, str], deadline: float) -> Answer:
         """One call, sent at most once. Raises NotReached or NoAnswer."""
         path, body = self._prefix + request.path, request.body.encode()
+        headers = headers | credentials.headers(self.name)
         return self._connections.send(request.method, path, body, headers, deadline=deadline)
 
 

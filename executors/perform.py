@@ -41,7 +41,7 @@ def build(executor: SagaExecutor, call: StepCall) -> Json:
 def hiding_of(executor: SagaExecutor, call: StepCall, *more: Json) -> Redactor:
     """What hides the secrets that the call may tell."""
     hide = redactor_of(executor)
-    return hide if hide.idle else hide.knowing(call.data, *call.outputs.values(), *more)
+    return hide.knowing(call.data, *call.outputs.values(), *more)
 
 
 def perform(executor: SagaExecutor, attempt: Attempt) -> Outcome:

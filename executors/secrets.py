@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from executors import quoted
+from executors import credentials, quoted
 from executors.base import SagaExecutor
 from executors.registry import registry
 from sagas.models import Saga, SagaEvent
@@ -42,8 +42,11 @@ class Redactor:
         self._fields = quoted.fields(names)
         self._values = quoted.Values(values) if len(values) <= _MANY else None
         self._known = values
-        self.idle = not names and not all
+        self.idle = not names and not values and not all
         """Whether there is nothing to hide, so that all is shown as it is."""
+
+        self.learns = bool(names) or all
+        """Whether documents have secrets of their own, which `knowing` looks for."""
 
     def knowing(self, *documents: Any) -> Redactor:
         """One that also hides the secret values of these documents, under whatever name.
@@ -51,7 +54,7 @@ class Redactor:
         In texts they are found from 4 characters or digits on; 3, such as a CVV, as a whole word;
         shorter ones would be found everywhere and are hidden as fields alone.
         """
-        if self.idle:
+        if not self.learns:
             return self
         found = {value for each in documents for value in self._secrets(each, self._all)}
         if found <= self._known:
@@ -172,13 +175,13 @@ def redactor(saga_type: str) -> Redactor:
     that is gone nobody knows the secrets, so that all values are.
     """
     known = [each for each in registry.all() if each.saga_type == saga_type]
-    return _made(_names(known), all=not known)
+    return _made(_names(known), credentials.secrets(), all=not known)
 
 
 def redactor_of(executor: SagaExecutor) -> Redactor:
     """What hides the secrets of the executor's sagas, whether or not it is registered."""
     known = [each for each in registry.all() if each.saga_type == executor.saga_type]
-    return _made(_names([executor, *known]))
+    return _made(_names([executor, *known]), credentials.secrets())
 
 
 def hiding(saga: Saga, events: Iterable[SagaEvent] = ()) -> Redactor:
@@ -188,7 +191,7 @@ def hiding(saga: Saga, events: Iterable[SagaEvent] = ()) -> Redactor:
     events add what was sent and answered in earlier runs.
     """
     hide = redactor(saga.type)
-    if hide.idle:
+    if not hide.learns:
         return hide
     steps = saga.steps.all()
     outputs = [step.output for step in steps]
@@ -211,5 +214,7 @@ def _names(executors: list[SagaExecutor]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
-def _made(names: frozenset[str], *, all: bool = False) -> Redactor:
-    return Redactor(names, all=all)
+def _made(
+    names: frozenset[str], values: frozenset[str] = frozenset(), *, all: bool = False
+) -> Redactor:
+    return Redactor(names, values, all=all)

@@ -86,7 +86,7 @@ def _from_url(env: Environment, url: str) -> dict[str, Any]:
 
 def _postgresql(name: str, parts: dict[str, str], options: dict[str, str]) -> dict[str, Any]:
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "sagaproject.postgresql",
         "NAME": name,
         **{key.upper(): parts[key] for key in _DB_KEYS},
         # Each thread keeps its connection. With a pool, whoever asks for one waits for the

@@ -97,9 +97,15 @@ class Environment:
 
 
 def environment(env: Environment) -> str:
-    """Where this runs: SAGA_ENV, or else NODE_ENV."""
-    name = "SAGA_ENV" if env.text("SAGA_ENV") else "NODE_ENV"
-    return env.choice(name, "development", _ENVIRONMENTS)
+    """Where this runs: SAGA_ENV or NODE_ENV, which may not contradict each other."""
+    ours, nodes = env.text("SAGA_ENV"), env.text("NODE_ENV")
+    if ours and nodes and ours.lower() != nodes.lower():
+        env.problem(
+            "E013",
+            f"SAGA_ENV={_shown(ours)} and NODE_ENV={_shown(nodes)} contradict each other.",
+            "Keep one of them: one that says development could hide that this is production.",
+        )
+    return env.choice("SAGA_ENV" if ours else "NODE_ENV", "development", _ENVIRONMENTS)
 
 
 def call_timeout(env: Environment, lease: float) -> float:

@@ -33,6 +33,8 @@ keepalive = 30
 accesslog = None
 errorlog = "-"
 logger_class = Logger
+# Django alone decides whom it believes that a request came by TLS (SAGA_TLS).
+secure_scheme_headers: dict[str, str] = {}
 loglevel = "warning"
 
 

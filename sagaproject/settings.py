@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sagaproject import addresses, config, tracing
+from sagaproject import addresses, config, credentials, gateway, tracing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_prometheus",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -47,16 +48,21 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "sagas.api.middleware.RequestIdMiddleware",
-    "sagas.api.middleware.ProblemMiddleware",
+    # What sets headers comes before all that may answer by itself.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "sagas.api.security.HeadersMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "sagas.api.security.TransportMiddleware",
+    "sagas.api.middleware.ProblemMiddleware",
+    "sagaproject.postgresql.middleware.PatienceMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "sagas.api.middleware.LanguageMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "sagas.api.security.HostMiddleware",  # Django's CommonMiddleware
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -92,7 +98,10 @@ if REDIS_URL:
             # Apart from the broker where wanted: a full cache may evict, messages may not.
             "LOCATION": addresses.cache_url(_env, REDIS_URL),
             "KEY_PREFIX": "saga",
+            "VERSION": 2,  # 1 was pickled
             "OPTIONS": {
+                # Not pickle, the default: who writes to Redis would run code here.
+                "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
                 "SOCKET_CONNECT_TIMEOUT": 0.5,
                 "SOCKET_TIMEOUT": 0.5,
                 # Everything kept here can be done without; nobody is to wait for it.
@@ -128,6 +137,35 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = _env.whole("SAGA_MAX_BODY_BYTES", 1_048_576, least=1024)
+
+# What guards it: TLS at the gateway, cookies, and browsers' pages of other origins.
+SAGA_TLS = gateway.tls(_env, production=_production)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SAGA_TLS else None
+SECURE_HSTS_SECONDS = gateway.YEAR if SAGA_TLS else 0
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SAGA_TLS
+SILENCED_SYSTEM_CHECKS = [
+    # Only the host itself is ours to bind to TLS: others of the domain may not have it.
+    "security.W005",
+    "security.W021",
+    # sagas.api.security redirects what came in plain through the gateway, and nothing else:
+    # health checks, Prometheus and services within ask the port itself.
+    "security.W008",
+]
+SESSION_COOKIE_AGE = 12 * 3600  # from the log-in on
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+CORS_ALLOWED_ORIGINS = gateway.cors(_env)
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-type", "idempotency-key", "prefer"),
+    *("traceparent", "tracestate", "x-request-id"),
+)
+CORS_EXPOSE_HEADERS = (
+    *("Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After"),
+    "X-Request-Id",
+)
+SAGA_AUTHORIZATIONS = credentials.authorizations(_env)
 
 # Sagas. Durations are in seconds here; variables that end in _MS are in milliseconds.
 SAGA_EXECUTORS = _env.names("SAGA_EXECUTORS", "executors.purchase,executors.returns")

@@ -32,7 +32,7 @@ def _of_the_endpoint(env: Environment, name: str) -> list[Problem]:
     except ValueError:
         fits = False
     message = f"{name} is not an http or https address."
-    return [] if fits else [Problem("sagas.W001", message, "It looks like http://collector:4318.")]
+    return [] if fits else [Problem("sagas.W004", message, "It looks like http://collector:4318.")]
 
 
 def _of_the_protocol(env: Environment) -> list[Problem]:
@@ -41,7 +41,7 @@ def _of_the_protocol(env: Environment) -> list[Problem]:
         return []
     hint = "Set it to http/protobuf, and the endpoint to the collector's port for that (4318)."
     return [
-        Problem("sagas.W002", f"{named} is not http/protobuf, which is all that is sent.", hint)
+        Problem("sagas.W005", f"{named} is not http/protobuf, which is all that is sent.", hint)
     ]
 
 
@@ -49,7 +49,7 @@ def _of_the_packages(endpoint: str) -> list[Problem]:
     if all(map(_installed, _NEEDED)):
         return []
     message = f"{endpoint} is set, but OpenTelemetry's packages are not installed."
-    return [Problem("sagas.W003", message, "Install them: pip install -r requirements/otel.txt")]
+    return [Problem("sagas.W006", message, "Install them: pip install -r requirements/otel.txt")]
 
 
 def _installed(module: str) -> bool:

@@ -15,6 +15,7 @@ from rest_framework.serializers import BaseSerializer
 from executors.base import SagaExecutor, Step
 from executors.quoted import plain
 from executors.registry import registry
+from sagas.cautions import check_deployment
 from sagas.domain.definition import problems
 from sagas.domain.outcome import Verdict
 
@@ -27,15 +28,16 @@ def register() -> None:
     register_check(check_settings)
     register_check(check_executors)
     register_check(check_tracing)
+    register_check(check_deployment)
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E012)."""
+    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E015)."""
     return [_error(found.id, found.message, found.hint) for found in settings.SAGA_CONFIG_PROBLEMS]
 
 
 def check_tracing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What keeps spans from being sent although they are wanted (sagas.W001 to W003)."""
+    """What keeps spans from being sent although they are wanted (sagas.W004 to W006)."""
     problems = settings.SAGA_TRACING_PROBLEMS
     return [Warning(each.message, hint=each.hint, id=each.id) for each in problems]
 

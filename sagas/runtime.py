@@ -122,7 +122,7 @@ def _hiding(recorded: Recorded) -> Redactor:
     steps = recorded.after.steps
     sent = (each for step in steps for each in (step.request, step.compensation_request))
     hide = redactor(recorded.saga_type)
-    return hide if hide.idle else hide.knowing(*(step.output for step in steps), *sent)
+    return hide if not hide.learns else hide.knowing(*(step.output for step in steps), *sent)
 
 
 def _line(event: ev.Event) -> tuple[int, str]:

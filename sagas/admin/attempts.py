@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from executors import credentials
 from executors.base import Step
 from executors.perform import call_headers
 from sagas.admin import course as co
@@ -119,13 +120,13 @@ def _sent(
     url = base.rstrip("/") + co.read(visible, "path", str, "")
     body = co.read(request, "body", str, "")
     sent, hidden = shown.sent(body)
-    headers = _headers(saga, run, step, kind, participant)
+    headers, login = _headers(saga, run, step, kind, participant), credentials.shown(participant)
     return Sent(
         method=method,
         url=url,
-        headers="\n".join(f"{name}: {value}" for name, value in headers.items()),
+        headers="\n".join(f"{name}: {value}" for name, value in (headers | login).items()),
         body=shown.body(body),
-        curl=curl(method, url, headers, sent),
+        curl=curl(method, url, headers, sent, login),
         hidden=hidden or visible != request,
         address_known=address is not None,
     )
@@ -147,12 +148,22 @@ def _headers(
     return call_headers(row, call)
 
 
-def curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
-    """The call as a command for a POSIX shell; nothing in it is read by the shell or by curl."""
-    options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
+def curl(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: str,
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """The call as a command for a POSIX shell.
+
+    Nothing in it is read by the shell or by curl, but for headers that are variables of the shell.
+    """
+    quoted = {name: shlex.quote(f"{name}: {value}") for name, value in headers.items()}
+    expanded = {name: f'"{name}: {value}"' for name, value in (variables or {}).items()}
     lines = [
         f"curl --globoff -X {shlex.quote(method)} {shlex.quote(url)}",
-        *options,
+        *(f"-H {option}" for option in (quoted | expanded).values()),
         f"--data-raw {shlex.quote(body)}",
     ]
     return " \\\n  ".join(lines)

@@ -57,4 +57,4 @@ def hiding_of(events: Sequence[SagaEvent]) -> Redactor:
     """
     created = events[0].data if isinstance(events[0].data, dict) else {}
     hide = redactor(str(created.get("saga_type")))
-    return hide if hide.idle else hiding(services.get_saga(events[0].saga_id), events)
+    return hiding(services.get_saga(events[0].saga_id), events) if hide.learns else hide

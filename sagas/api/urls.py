@@ -1,7 +1,7 @@
 """The API's addresses, without trailing slashes."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from sagas import paths  # noqa: F401 - registers <saga_id:…>
 from sagas.api import health
@@ -19,7 +19,8 @@ urlpatterns = [
     ),
     path(f"{_SAGA}/retry", SagaViewSet.as_view({"post": "retry"}), name="saga-retry"),
     path("api-docs/openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),
-    path("api-docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
+    # Its script comes by itself, as none within a page may run.
+    path("api-docs", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="api-docs"),
     path("health", health.health, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -14,15 +15,23 @@ from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+logger = logging.getLogger(__name__)
+
 METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def require_sound_settings() -> None:
-    """Raises CommandError with a line for each setting or saga type that is wrong."""
-    errors = [found for found in checks.run_checks() if found.level >= checks.ERROR]
+    """Log what is unwise; raises CommandError with a line for each setting that is wrong."""
+    found = checks.run_checks()
+    errors = [_line(each) for each in found if each.level >= checks.ERROR]
     if errors:
-        lines = [f"{error.id}: {error.msg} {error.hint or ''}".rstrip() for error in errors]
-        raise CommandError("\n".join(lines))
+        raise CommandError("\n".join(errors))
+    for each in found:
+        logger.warning(_line(each))
+
+
+def _line(found: checks.CheckMessage) -> str:
+    return f"{found.id}: {found.msg} {found.hint or ''}".rstrip()
 
 
 def require_service() -> None:

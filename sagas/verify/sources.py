@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import requests
+from django.conf import settings
 
+from executors import credentials
 from sagas.domain import strictjson
 from sagas.verify.entry import BadEntry, Entry, entry_of
 
@@ -44,14 +46,19 @@ class Source(NamedTuple):
 
     def entries(self) -> Iterator[Any]:
         """What it has, as JSON values. Raises CannotCheck."""
-        return _pages(self.place) if self.is_url else json_lines(Path(self.place))
+        return _pages(self) if self.is_url else json_lines(Path(self.place))
+
+    def login(self) -> dict[str, str]:
+        """The headers that let us in: those of a participant, at its own address only."""
+        own = settings.SAGA_PARTICIPANTS.get(self.name) == self.place
+        return credentials.headers(self.name) if own else {}
 
     def state(self) -> Mapping[str, Any]:
         """Its sums; empty where it has none to show. Raises CannotCheck."""
         if not self.is_url:
             return {}
         try:
-            value = _get(self.place, "/state")
+            value = _get(self, "/state")
         except CannotCheck:
             return {}  # no part of what a participant must serve
         return value if isinstance(value, dict) else {}
@@ -71,13 +78,13 @@ def json_lines(path: Path) -> Iterator[Any]:
         raise CannotCheck(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _pages(base: str) -> Iterator[Any]:
+def _pages(source: Source) -> Iterator[Any]:
     after = 0
     while True:
-        value = _get(base, f"/ledger?after={after}&limit={_PAGE}")
+        value = _get(source, f"/ledger?after={after}&limit={_PAGE}")
         entries = value.get("entries") if isinstance(value, dict) else None
         if not isinstance(entries, list):
-            raise CannotCheck(f"{base}/ledger gave no object with a list of entries")
+            raise CannotCheck(f"{source.place}/ledger gave no object with a list of entries")
         numbers = [
             e["seq"] for e in entries if isinstance(e, dict) and isinstance(e.get("seq"), int)
         ]
@@ -87,10 +94,12 @@ def _pages(base: str) -> Iterator[Any]:
         after = max(numbers)
 
 
-def _get(base: str, path: str) -> Any:
+def _get(source: Source, path: str) -> Any:
+    base = source.place
     try:
         with requests.Session() as session:
             session.trust_env = False
+            session.headers.update(source.login())
             answer = session.get(base.rstrip("/") + path, timeout=_TIMEOUT, allow_redirects=False)
     except requests.RequestException as error:
         raise CannotCheck(f"{base} cannot be reached: {_why(error)}") from error

@@ -13,7 +13,6 @@ import requests
 
 from tests.acceptance.service import PURCHASE, Service, eventually
 
-
 PAUSE = 0.2
 """Seconds between two purchases of one client: it is trouble that is tested here, not load."""
 

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from tests.acceptance.buyers import Buyers
-from tests.acceptance.service import Service, frozen
+from tests.acceptance.service import Service, eventually, frozen
 from tests.free_port import free_port
 
 pytestmark = [pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(180)]
@@ -101,3 +103,24 @@ def test_nothing_is_lost(service: Service, strike: Callable[[Service], None], so
     assert buyers.slowest(503) < soon
     unnoticed = (disconnected, hung)  # all was mended, or came late
     assert counts[503] > 0 or strike in unnoticed, "it did not strike"
+
+
+def test_nobody_waits_for_ever_for_a_database_that_hangs(service: Service) -> None:
+    """Its host lives, so that no connection ends; those of the API are given up, and mended."""
+    assert service.postgres.process is not None
+    saga_id = service.create()
+    asked = ["/health/ready", f"/api/v1/sagas/{saga_id}", "/api/v1/sagas?limit=1", "/health/ready"]
+
+    def ask(path: str) -> tuple[int, float]:
+        answer = requests.get(f"{service.url}{path}", timeout=25)
+        return answer.status_code, answer.elapsed.total_seconds()
+
+    with frozen(service.postgres.process.pid), ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(ask, asked))
+        again = ask("/health/live")
+    assert [status for status, _ in answers] == [503] * len(asked), answers
+    assert max(seconds for _, seconds in answers) < 12, answers
+    assert again[0] == 200
+    eventually(service.ready, 10, "the API has connections again")
+    service.ends(saga_id, "completed")
+    assert service.broken(saga_id) == []

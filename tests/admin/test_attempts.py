@@ -1,6 +1,7 @@
 """What was sent, shown and as a command; secrets stay hidden, and nothing of it runs."""
 
 import http.server
+import os
 import re
 import subprocess
 import threading
@@ -83,6 +84,25 @@ def test_the_command_sends_what_was_sent(
     assert headers["Idempotency-Key"] == f"{saga.pk}:1:validate_inventory:action"
     assert headers["Saga-Step"] == "validate_inventory"
     assert headers["Content-Type"] == "application/json"
+
+
+def test_a_credential_is_a_variable_of_whoever_runs_the_command(
+    viewer: Client, settings: Any, received: Any
+) -> None:
+    address, calls = received
+    settings.SAGA_PARTICIPANTS = {"payment": address}
+    settings.SAGA_AUTHORIZATIONS = {"payment": "Bearer tok-4f9a-77e1"}
+    saga = staging.purchase(
+        {"process_payment": [staging.NO]}, requests={"validate_inventory": SENT}
+    )
+    page = html(viewer, saga)
+    assert "tok-4f9a" not in page
+    assert "Authorization: $PARTICIPANT_PAYMENT_AUTHORIZATION" in unescape(page)
+    line = f"{command(page)} --silent --noproxy '*'"
+    own = {**os.environ, "PARTICIPANT_PAYMENT_AUTHORIZATION": "Bearer `id` my $(own)"}
+    subprocess.run(["/bin/sh", "-c", line], check=True, timeout=20, env=own)
+    [(_, headers, _)] = calls
+    assert headers["Authorization"] == "Bearer `id` my $(own)"
 
 
 def test_nothing_in_a_command_is_read_by_the_shell() -> None:

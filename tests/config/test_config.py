@@ -118,14 +118,21 @@ def test_a_wrong_choice_is_one_problem():
         ({}, "development"),
         ({"NODE_ENV": "production"}, "production"),
         ({"NODE_ENV": "Production"}, "production"),
-        ({"NODE_ENV": "development", "SAGA_ENV": "production"}, "production"),
-        ({"NODE_ENV": "staging", "SAGA_ENV": "test"}, "test"),
+        ({"SAGA_ENV": "test"}, "test"),
+        ({"NODE_ENV": "PRODUCTION", "SAGA_ENV": "production"}, "production"),
     ],
 )
 def test_the_environment(given, found):
     env = Environment(given)
     assert environment(env) == found
     assert env.problems == []
+
+
+@pytest.mark.parametrize("nodes", ["development", "staging"])
+def test_two_environments_that_differ_are_a_contradiction(nodes):
+    env = Environment({"NODE_ENV": nodes, "SAGA_ENV": "production"})
+    assert environment(env) == "production", "the stricter demands are made all the same"
+    assert [number for number, _ in said(env)] == ["E013"]
 
 
 @pytest.mark.parametrize("name", ["NODE_ENV", "SAGA_ENV"])

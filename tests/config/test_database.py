@@ -44,7 +44,7 @@ def test_without_any_variable_it_is_a_file():
 def test_the_seed_s_variables():
     found, problems = database(DB)
     assert problems == []
-    assert found["ENGINE"] == "django.db.backends.postgresql"
+    assert found["ENGINE"] == "sagaproject.postgresql"
     assert parts(found) == ("saga-orchestrator-db", "5433", "saga_user", "saga_pass", "saga_db")
     assert parts(database(DB | {"DB_PORT": ""})[0])[1] == "5432"
     assert parts(database(DB | {"DB_PASSWORD": ""})[0])[3] == ""

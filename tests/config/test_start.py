@@ -13,17 +13,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def check(tmp_path: Path, **environ: str) -> tuple[int, list[str], str]:
+def check(tmp_path: Path, *options: str, **environ: str) -> tuple[int, list[str], str]:
     """The exit status of `manage.py check`, the ids that it shows, and all that it says."""
     done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "manage.py", "check", *options],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "SAGA_STATE_DIR": str(tmp_path), **environ},
         capture_output=True,
         text=True,
     )
     said = done.stdout + done.stderr
-    return done.returncode, re.findall(r"^\?: \(sagas\.(E\d+)\)", said, re.MULTILINE), said
+    return done.returncode, re.findall(r"^\?: \((?:sagas\.)?([\w.]+)\)", said, re.MULTILINE), said
 
 
 def test_the_seed_s_variables_are_enough(tmp_path):
@@ -55,16 +55,53 @@ def test_each_problem_is_one_line_and_no_secret_is_shown(tmp_path):
         SAGA_CALL_TIMEOUT_MS="9000",
         PARTICIPANT_INVENTORY_URL="http://user:topsecret@inventory",
         PARTICIPANT_PAYMENT_URL="http://payment",
+        PARTICIPANT_PAYMENT_AUTHORIZATION="Bearer top\nsecret",
+        CORS_ALLOWED_ORIGINS="*",
     )
     assert status != 0
     assert sorted(ids) == [
         *["E001"] * 3,
-        *["E004", "E006", "E007", "E008", "E011"],
+        *["E004", "E006", "E007", "E008", "E011", "E014", "E015"],
         "E023",  # sales has no address: one line, whoever calls it
+        "W001",  # any host
     ]
-    assert "identified 9 issues" in said
+    assert "identified 12 issues" in said
     assert "Traceback" not in said
     assert "secret" not in said.replace("DJANGO_SECRET_KEY", "")
+
+
+PRODUCTION = {
+    "SAGA_ENV": "production",
+    "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 123))),
+    "DATABASE_URL": "postgresql://saga:secret@db/saga",
+    "REDIS_URL": "redis://redis:6379/0",
+    "ALLOWED_HOSTS": "saga.example.com",
+    "PARTICIPANT_INVENTORY_URL": "https://inventory",
+    "PARTICIPANT_PAYMENT_URL": "https://payment",
+    "PARTICIPANT_PAYMENT_AUTHORIZATION": "Bearer secret-of-payment",
+    "PARTICIPANT_SALES_URL": "https://sales",
+}
+
+
+def test_a_production_s_settings_are_fit_to_be_deployed(tmp_path):
+    status, ids, said = check(tmp_path, "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert (status, ids) == (0, []), said
+
+
+def test_what_is_unwise_in_production_is_told(tmp_path):
+    unwise = {
+        "SAGA_TLS": "off",
+        "ALLOWED_HOSTS": "*",
+        "PARTICIPANT_PAYMENT_URL": "http://payment",
+        "PARTICIPANT_PAIMENT_AUTHORIZATION": "Bearer secret-of-nobody",
+    }
+    status, ids, said = check(tmp_path, "--deploy", **PRODUCTION | unwise)
+    assert status == 0
+    assert sorted(ids) == [
+        *("W001", "W002", "W003"),
+        *("security.W004", "security.W012", "security.W016"),
+    ]
+    assert "secret-of" not in said
 
 
 @pytest.mark.parametrize("command", ["migrate", "worker"])

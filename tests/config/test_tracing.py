@@ -50,11 +50,11 @@ def test_without_one_or_switched_off_they_are_not(values):
 @pytest.mark.parametrize(
     ("values", "number"),
     [
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "W001"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://"}, "W001"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[x"}, "W001"),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "W002"),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, "W002"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "W004"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://"}, "W004"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[x"}, "W004"),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "W005"),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, "W005"),
     ],
 )
 def test_what_cannot_be_sent_is_told(values, number):
@@ -68,6 +68,6 @@ def test_packages_that_are_not_installed_are_a_warning(module, monkeypatch):
     assert not sent
     with override_settings(SAGA_TRACING_PROBLEMS=problems):
         [warning] = checks.check_tracing(None)
-    assert warning.id == "sagas.W003"
+    assert warning.id == "sagas.W006"
     assert warning.hint == "Install them: pip install -r requirements/otel.txt"
     assert not warning.is_serious()

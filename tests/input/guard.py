@@ -92,15 +92,17 @@ class Guard:
         assert len(answer.body) < 100_000
 
     def refused_by_gunicorn(self, sent: bytes, status: int) -> Answer:
-        """The answer to what is no HTTP: it never reaches the application, and is no problem
-        document; it changes nothing, tells nothing, and ends the connection.
+        """The answer to what is no HTTP: it never reaches the application, and is a problem all
+        the same; it changes nothing, tells nothing, and ends the connection.
         """
         before = self.count()
         answer = self.send(sent)
         assert answer.status == status, answer
         assert self.count() == before, "rows changed"
-        assert answer.headers["content-type"] == "text/html"
+        assert answer.headers["content-type"] == PROBLEM
         assert answer.headers["connection"] == "close"
+        assert answer.json["status"] == answer.status
+        assert set(answer.json) == {"type", "title", "status", "detail"}
         assert not _INSIDE.search(answer.body), answer.body
         return answer
 

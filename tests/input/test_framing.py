@@ -93,7 +93,7 @@ def test_two_idempotency_keys_are_none(guard: Guard) -> None:
         guard.refused(post(b"Idempotency-Key: one", b"Idempotency-Key: " + second), 400)
 
 
-# What is no HTTP does not reach the application: gunicorn answers it with a page of its own.
+# What is no HTTP does not reach the application: gunicorn answers it.
 
 
 NO_HTTP: list[tuple[bytes, int]] = [
@@ -174,6 +174,33 @@ def test_clients_that_send_less_than_they_announce_do_not_keep_the_threads(guard
         wire.close()
     guard.still_serves()
     assert guard.count() == before
+
+
+def test_clients_that_never_finish_their_heads_do_not_keep_the_threads(guard: Guard) -> None:
+    """Each sends a byte now and then, so that none falls silent."""
+    wires = [socket.create_connection(("127.0.0.1", guard.service.port)) for _ in range(16)]
+    until, open_ = time.monotonic() + 20, list(wires)
+    for wire in wires:
+        wire.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        wire.setblocking(False)
+    while open_ and time.monotonic() < until:
+        time.sleep(0.1)
+        open_ = [wire for wire in open_ if _drip(wire)]
+    assert not open_
+    for wire in wires:
+        wire.close()
+    guard.still_serves()
+
+
+def _drip(wire: socket.socket) -> bool:
+    """Send one more byte; whether the other end still listens."""
+    try:
+        wire.send(b"x")
+        return wire.recv(1000) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def test_what_follows_a_body_is_a_request_of_its_own(guard: Guard) -> None:

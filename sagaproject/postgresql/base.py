@@ -1,0 +1,48 @@
+"""The backend: statements of an impatient thread are given up, and with them the connection.
+
+A server whose host lives, but which itself hangs (stopped, or waiting for its disk), keeps its
+connections open and answers nothing: neither keep-alives nor its own `statement_timeout` see it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.postgresql import base
+from psycopg import Connection, IsolationLevel, OperationalError, errors
+
+from sagaproject.postgresql import patience
+
+_GREETING = 2.0
+"""Seconds for a connection to show that it still works."""
+
+
+class BoundedConnection(Connection[Any]):
+    """A connection that ends when an answer takes longer than the thread's patience."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """The statement's result. Raises OperationalError if none came in time."""
+        limit = patience.seconds()
+        if limit is None or timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, limit)
+        except errors._WaitTimeout as error:
+            # Nobody knows what became of the statement: the connection is not to be used again.
+            self.pgconn.finish()
+            raise OperationalError(f"no answer within {limit:g} s") from error
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's own, with bounded connections."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection[Any]:
+        self.isolation_level = IsolationLevel.READ_COMMITTED
+        return BoundedConnection.connect(**conn_params)
+
+    def is_usable(self) -> bool:
+        """Whether the server answers on this connection, within seconds where somebody waits."""
+        if patience.seconds() is None:
+            return super().is_usable()
+        with patience.at_most(_GREETING):
+            return super().is_usable()
