@@ -57,7 +57,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "sagas.metrics.http.BoundedMetricsMiddleware",
 ]
 
 ROOT_URLCONF = "sagaproject.urls"
@@ -204,6 +204,9 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# The metrics of a worker are at an address of its own; 0: the API of this machine tells them.
+SAGA_METRICS_PORT = _env.whole("SAGA_METRICS_PORT", 9191, most=65535)
+SAGA_METRICS_BIND = _env.text("SAGA_METRICS_BIND", "127.0.0.1")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 LOG_LEVEL = _env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "warn", "error"))

@@ -13,6 +13,13 @@ import time
 from threading import Event
 
 import django
+from prometheus_client import values
+
+from sagas.management.counts import PROCESS
+
+if _process := os.environ.get(PROCESS):
+    # Before the first metric is made, which decides in which file it is kept.
+    values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")
 django.setup()
