@@ -27,6 +27,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  needs Django's settings
 from dramatiq import Worker  # noqa: E402
 
+from sagas import metrics  # noqa: E402
 from sagas.actors import drive_saga, stopping  # noqa: E402
 from sagas.broker import broker  # noqa: E402
 
@@ -43,6 +44,7 @@ def main() -> None:
     told, parent = Event(), int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: told.set())
+    metrics.begin()
     worker = Worker(broker, worker_threads=settings.SAGA_WORKER_THREADS, worker_timeout=_IDLE_MS)
     worker.start()
     logger.info("worker started")

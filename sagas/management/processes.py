@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -71,7 +72,9 @@ def become(instance: str, *command: str) -> NoReturn:
     from sagas.management import counts  # needs fcntl, as only the service does
 
     named = os.environ.get(counts.VARIABLE)
-    folder = Path(named) if named else Path(settings.STATE_DIR) / "metrics" / instance
+    # By host, too: containers may share a state folder, and their process ids are the same.
+    own = Path(settings.STATE_DIR) / "metrics" / f"{instance}.{socket.gethostname()}"
+    folder = Path(named) if named else own
     try:
         counts.share(folder)
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from executors.registry import registry
@@ -50,12 +52,19 @@ _OUTCOMES = ("succeeded", "refused", "not_applied", "in_doubt", "lost", "held", 
 def connect() -> None:
     """Count every transition of this process."""
     runtime.observe(count)
+
+
+@cache
+def begin() -> None:
+    """Have this process's counters there at zero: no increase shows of one that appears.
+
+    Only who is scraped does it, and no command at a shell, as it may need the metrics' folder.
+    """
     for executor in registry.all():
         _begin(executor.definition)
 
 
 def _begin(definition: Definition) -> None:
-    """Have all counters of the saga type there, at zero: no increase shows of one that appears."""
     for status in SagaStatus:
         SAGAS.labels(definition.type, status.value)
     DURATION.labels(definition.type)

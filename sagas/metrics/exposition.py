@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from sagas.metrics import standing
+from sagas.metrics.counting import begin
 from sagas.metrics.looking import Look
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -50,6 +51,7 @@ _standing.register(_Standing())
 
 def exposition() -> bytes:
     """The metrics as text; at once, whatever is away."""
+    begin()
     counted = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         counted = CollectorRegistry()

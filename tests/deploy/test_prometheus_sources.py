@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -72,6 +73,24 @@ def test_a_port_that_is_taken_is_a_warning_until_it_is_free(
     assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).status_code == 200
     counts.Endpoint("127.0.0.1:0").look()
     assert capsys.readouterr().err == ""
+
+
+def test_a_command_at_a_shell_needs_no_folder_for_metrics(tmp_path: Path):
+    folder = tmp_path / "missing"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "SAGA_STATE_DIR": str(tmp_path),
+            counts.VARIABLE: str(folder),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not folder.exists()
 
 
 def test_who_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch):
