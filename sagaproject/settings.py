@@ -63,7 +63,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "sagas.metrics.http.BoundedMetricsMiddleware",
 ]
 
 ROOT_URLCONF = "sagaproject.urls"
@@ -243,6 +243,9 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# Where workers tell their metrics; 0: the API of this machine does.
+SAGA_METRICS_PORT = _env.whole("SAGA_METRICS_PORT", 0, most=65535)
+SAGA_METRICS_BIND = _env.text("SAGA_METRICS_BIND", "127.0.0.1")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 LOG_LEVEL = _env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "warn", "error"))

@@ -13,6 +13,13 @@ import time
 from threading import Event
 
 import django
+from prometheus_client import values
+
+from sagas.management.counts import PROCESS
+
+if _process := os.environ.get(PROCESS):
+    # Before the first metric is made, which decides in which file it is kept.
+    values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")
 django.setup()
@@ -20,7 +27,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  needs Django's settings
 from dramatiq import Worker  # noqa: E402
 
-from sagas import tracing  # noqa: E402
+from sagas import metrics, tracing  # noqa: E402
 from sagas.actors import drive_saga, stopping  # noqa: E402
 from sagas.broker import broker  # noqa: E402
 
@@ -37,6 +44,7 @@ def main() -> None:
     told, parent = Event(), int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: told.set())
+    metrics.begin()
     worker = Worker(broker, worker_threads=settings.SAGA_WORKER_THREADS, worker_timeout=_IDLE_MS)
     worker.start()
     logger.info("worker started")

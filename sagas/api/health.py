@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse
-from django_prometheus.exports import ExportToDjangoView
 from rest_framework.decorators import api_view, authentication_classes, renderer_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from sagas import metrics as measured
 from sagas.api import documentation
 from sagas.api.negotiation import PlainTextRenderer
 from sagas.broker import backlog
@@ -44,9 +44,8 @@ def health(request: Request) -> Response:
 @authentication_classes([])
 @renderer_classes([PlainTextRenderer])
 def metrics(request: Request) -> HttpResponse:
-    """The metrics of all processes that share this one's metrics folder."""
-    answer: HttpResponse = ExportToDjangoView(request)
-    return answer
+    """The metrics of this instance's processes, and how all sagas stand now."""
+    return HttpResponse(measured.exposition(), content_type=measured.CONTENT_TYPE)
 
 
 def _readiness() -> Response:

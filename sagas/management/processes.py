@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -16,8 +18,6 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 logger = logging.getLogger(__name__)
-
-METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def require_sound_settings() -> None:
@@ -72,19 +72,26 @@ def database_trouble(error: Exception) -> CommandError:
     return CommandError(f"the database does not answer: {reason}")
 
 
-def become(*command: str) -> NoReturn:
-    """Replace this process by the command; its metrics join those of its siblings.
+def become(instance: str, *command: str) -> NoReturn:
+    """Replace this process by the command; its metrics are those of the service instance.
 
-    Raises CommandError if the folder for the metrics cannot be written.
+    PROMETHEUS_MULTIPROC_DIR, where it is set, is the instance's folder for them. Raises
+    CommandError if that cannot be written.
     """
-    if METRICS_DIR not in os.environ:
-        # Shared by all processes of this machine, and kept when one of them dies: a counter
-        # that shrank would look like a restart to Prometheus.
-        folder = Path(settings.STATE_DIR) / "metrics"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CommandError(f"cannot make the folder for metrics: {error}") from error
-        os.environ[METRICS_DIR] = str(folder)
+    from sagas.management import counts  # needs fcntl, as only the service does
+
+    named = os.environ.get(counts.VARIABLE)
+    # By host, too: containers may share a state folder, and their process ids are the same.
+    own = Path(settings.STATE_DIR) / "metrics" / f"{instance}.{socket.gethostname()}"
+    folder = Path(named) if named else own
+    try:
+        counts.share(folder)
+    except OSError as error:
+        raise CommandError(f"cannot use the folder for metrics: {error}") from error
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", *command])
+
+
+def api_instance(bind: str) -> str:
+    """What the metrics of the API at an address are kept under: one for each port."""
+    return "api-" + re.sub(r"[^0-9A-Za-z.-]+", "-", bind.rpartition(":")[2])

@@ -10,6 +10,8 @@ import sys
 import time
 from threading import Event
 
+from sagas.management.counts import PROCESS, Endpoint
+
 _LONG_ENOUGH = 10.0
 """Seconds after which a process counts as having started well."""
 
@@ -18,10 +20,11 @@ _LONGEST_PAUSE = 5.0
 
 
 class Supervisor:
-    """Runs `number` processes of one command until it is told to stop."""
+    """Runs `number` processes of one command until it is told to stop; tells their metrics."""
 
-    def __init__(self, command: list[str], number: int) -> None:
-        self._slots = [_Slot(command) for _ in range(number)]
+    def __init__(self, command: list[str], number: int, endpoint: Endpoint) -> None:
+        self._slots = [_Slot(command, f"{os.getpid()}-{place}") for place in range(number)]
+        self._endpoint = endpoint
         self._told = Event()
 
     def run(self) -> int:
@@ -31,6 +34,7 @@ class Supervisor:
         while not self._told.wait(0.2):
             for slot in self._slots:
                 slot.look()
+            self._endpoint.look()
         for slot in self._slots:
             slot.end()
         return max((slot.wait() for slot in self._slots), default=0)
@@ -39,8 +43,9 @@ class Supervisor:
 class _Slot:
     """The place of one process."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], name: str) -> None:
         self._command = command
+        self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._not_before = 0.0
@@ -63,7 +68,11 @@ class _Slot:
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         if now >= self._not_before:
             # Who is still starting when this process dies could not tell its parent's id later.
-            self._process = subprocess.Popen([*self._command, str(os.getpid())])
+            self._process = subprocess.Popen(
+                [*self._command, str(os.getpid())],
+                env={**os.environ, PROCESS: self._name},
+                close_fds=False,  # what is inheritable is meant to be: the metrics' lock
+            )
             self._started = now
 
     def end(self) -> None:
@@ -78,4 +87,5 @@ class _Slot:
 
 
 if __name__ == "__main__":
-    sys.exit(Supervisor(sys.argv[2:], int(sys.argv[1])).run())
+    _number, _address, *_command = sys.argv[1:]
+    sys.exit(Supervisor(_command, int(_number), Endpoint(_address)).run())

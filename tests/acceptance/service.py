@@ -138,6 +138,7 @@ class Service:
                 "PORT": str(self.port),
                 "LOG_LEVEL": "error",
                 "SAGA_WORKER_PROCESSES": "1",
+                "SAGA_METRICS_PORT": "0",  # the API tells those of the workers, too
                 **self.env,
                 **env,
             }

@@ -83,10 +83,26 @@ def test_the_five_metrics_have_the_seeds_names_and_labels(
     assert growth("saga_failures_total", **purchase) == 1
     assert growth("saga_compensations_total", **purchase) == 1
     types = {name: family.type for name, family in families(api).items() if name[:4] == "saga"}
-    assert types == {
+    counted = {name: kind for name, kind in types.items() if kind != "gauge"}
+    assert counted == {
         "saga": "counter",
         "saga_duration_seconds": "histogram",
         "saga_steps": "counter",
         "saga_failures": "counter",
         "saga_compensations": "counter",
+        "saga_call_duration_seconds": "histogram",
+        "saga_attempts": "counter",
+        "saga_retries": "counter",
     }
+
+
+@pytest.mark.django_db
+def test_no_client_can_multiply_the_labels(api: Api) -> None:
+    """Neither unknown methods nor unknown paths are among them."""
+    for word in ("BREW", "PROPFIND"):
+        api.send(word, f"/no/such/{word.lower()}")
+        api.send(word, SAGAS)
+    text = api.get("/metrics").body.decode().lower()
+    assert "<invalid method>" in text
+    assert "brew" not in text
+    assert "propfind" not in text

@@ -135,6 +135,7 @@ class System:
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis.url,
             "PORT": str(self.port),
+            "SAGA_METRICS_PORT": "0",
             "LOG_LEVEL": "warning",
             "SAGA_RECOVERY_TIMEOUT_MS": str(RECOVERY_MS),
         }

@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 from sagas import metrics
 from sagas.domain import triggers as tr
 from sagas.engine.engine import Engine
-from tests.engine.stage import NO, Stage
+from tests.engine.stage import AWAY, LOST, NO, Stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,3 +79,37 @@ def test_what_was_asked_for_is_no_failure(stage: CountingStage, counted: Counted
     seen = counted()
     assert "failures" not in seen
     assert (seen["compensations"], seen["compensated"], seen["measured"]) == (1, 1, 2)
+
+
+def attempts() -> dict[str, float]:
+    """All samples of the stage's attempts, of their number, retries and times."""
+    return {
+        " ".join([sample.name, *(v for _, v in sorted(sample.labels.items()))]): sample.value
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.labels.get("type") == "stage"
+        and sample.name
+        in ("saga_attempts_total", "saga_retries_total", "saga_call_duration_seconds_count")
+    }
+
+
+def test_each_attempt_is_counted_by_what_became_of_it(stage: CountingStage) -> None:
+    before = attempts()
+    stage.script = {"book": [LOST, AWAY], "pay": [NO]}
+    saga_id = stage.create()
+    for _ in range(3):
+        stage.engine().drive(saga_id)
+    grown = {name: value - before.get(name, 0.0) for name, value in attempts().items()}
+    made = {
+        "action in_doubt book stage": 1,
+        "action not_applied book stage": 1,
+        "action succeeded book stage": 1,
+        "action succeeded look stage": 1,
+        "action refused pay stage": 1,
+        "compensation succeeded book stage": 1,
+    }
+    assert {name: value for name, value in grown.items() if value} == {
+        **{f"saga_attempts_total {labels}": value for labels, value in made.items()},
+        **{f"saga_call_duration_seconds_count {labels}": value for labels, value in made.items()},
+        "saga_retries_total action book stage": 2,
+    }

@@ -24,6 +24,7 @@ class Command(BaseCommand):
         processes.require_service()
         processes.require_schema()
         processes.become(
+            processes.api_instance(options["bind"]),
             "gunicorn",
             "--config",
             "python:sagaproject.gunicorn",
