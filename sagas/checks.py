@@ -29,7 +29,7 @@ def register() -> None:
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E012)."""
+    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E013)."""
     return [_error(found.id, found.message, found.hint) for found in settings.SAGA_CONFIG_PROBLEMS]
 
 

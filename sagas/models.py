@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
+from sagas.keys import ApiKey as ApiKey  # one of the tables, too
 
 _LABELS = {
     "pending": _("pending"),
@@ -70,7 +71,11 @@ class Saga(models.Model):
     deadline = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
     crashes = models.PositiveSmallIntegerField(default=0)
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    # The database's own default, too: code of before inserts rows without it.
+    client = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """Whose idempotency key it is: an API key's name, `user:` and a name, or empty."""
+
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     request_digest = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
@@ -104,6 +109,12 @@ class Saga(models.Model):
             models.Index(fields=["id"], name="saga_waiting", condition=~Q(waiting="")),
         ]
         constraints: ClassVar = [
+            # The key comes first, so that it is found without its client as well.
+            models.UniqueConstraint(
+                fields=["idempotency_key", "client"],
+                name="saga_key_of_client",
+                condition=Q(idempotency_key__isnull=False),
+            ),
             models.CheckConstraint(
                 name="saga_status_known",
                 condition=Q(status__in=[status.value for status in SagaStatus]),

@@ -26,6 +26,13 @@ from sagas.services.creating import (
     create_saga,
     validated,
 )
+from sagas.services.keys import (
+    KEY_NAME,
+    ApiKeyNotFound,
+    api_key_of,
+    make_api_key,
+    revoke_api_key,
+)
 from sagas.services.mending import (
     Mendable,
     editing,
@@ -52,9 +59,11 @@ from sagas.services.waiting import stop_waiting, wait_until_ended
 from sagas.services.working import drive, take_from_the_gone
 
 __all__ = [
+    "KEY_NAME",
     "MOST_IN_BULK",
     "OPERATIONS",
     "AlreadyProposed",
+    "ApiKeyNotFound",
     "Created",
     "Decided",
     "InvalidData",
@@ -69,6 +78,7 @@ __all__ = [
     "TooMany",
     "UnknownSagaType",
     "allowed",
+    "api_key_of",
     "approve",
     "compensate",
     "confirm_bulk",
@@ -80,6 +90,7 @@ __all__ = [
     "edits",
     "execute",
     "get_saga",
+    "make_api_key",
     "mendable",
     "needs_approval",
     "output_fields",
@@ -89,6 +100,7 @@ __all__ = [
     "reject",
     "resolution",
     "retry",
+    "revoke_api_key",
     "run_bulk",
     "skipping",
     "stop_bulk",
