@@ -50,7 +50,7 @@ def make_api_key(
         expires_at=now + lasts if lasts else None,
     )
     told = {"client": name, "prefix": key.prefix, "scopes": key.scopes, "actor": actor}
-    logger.warning("API key made", extra=told)
+    logger.info("API key made", extra=told)
     return key, f"saga_{key.prefix}_{secret}"
 
 
@@ -67,7 +67,7 @@ def revoke_api_key(prefix: str, *, actor: str) -> tuple[ApiKey, bool]:
         raise ApiKeyNotFound(prefix)
     if done:
         told = {"client": key.name, "prefix": prefix, "actor": actor}
-        logger.warning("API key revoked", extra=told)
+        logger.info("API key revoked", extra=told)
     return key, bool(done)
 
 
