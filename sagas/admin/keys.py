@@ -36,6 +36,13 @@ STATES = {
     "revoked": Look(pgettext_lazy("API key", "revoked"), "block", "danger"),
     "expired": Look(pgettext_lazy("API key", "expired"), "timer_off", "warning"),
 }
+_SCOPES = {
+    Scope.READ: gettext_lazy("read: look at sagas"),
+    Scope.CREATE: gettext_lazy("create: create sagas"),
+    Scope.EXECUTE: gettext_lazy("execute: start sagas"),
+    Scope.COMPENSATE: gettext_lazy("compensate: take back what sagas did"),
+    Scope.RETRY: gettext_lazy("retry: try sagas again"),
+}
 _SHOWN = 500
 _ENDS = {
     "": gettext_lazy("never"),
@@ -77,7 +84,7 @@ class KeyForm(forms.Form):
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data)
         mine = [scope for scope in Scope if may(user, PERMISSIONS[scope].removeprefix("sagas."))]
-        self.fields["scopes"].choices = [(scope.value, scope.value) for scope in mine]  # type: ignore[attr-defined]
+        self.fields["scopes"].choices = [(scope.value, _SCOPES[scope]) for scope in mine]  # type: ignore[attr-defined]
 
     @property
     def lasts(self) -> timedelta | None:

@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
@@ -325,7 +326,7 @@ def test_the_last_use_is_noted_once_a_minute(api: Api, monkeypatch: pytest.Monke
     assert first is not None
     api.get(SAGAS, **bearer(text))
     assert used() == first
-    later = first - key_services.timedelta(minutes=2)
+    later = first - timedelta(minutes=2)
     ApiKey.objects.filter(prefix=keys.prefix(text)).update(last_used_at=later)
     api.get(SAGAS, **bearer(text))
     assert used() == later, "this process noted it just now"
