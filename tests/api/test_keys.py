@@ -22,7 +22,7 @@ from sagas.keys import PERMISSIONS, ApiKey, Scope
 from sagas.models import Saga, SagaEvent
 from sagas.services import keys as key_services
 from tests.api import keys
-from tests.api.client import PURCHASE, SAGAS, Answer, Api, in_thread, purchase, unknown
+from tests.api.client import PURCHASE, SAGAS, Answer, Api, in_thread, on_servers, purchase, unknown
 from tests.api.contract import Contract
 from tests.api.keys import bearer
 
@@ -212,6 +212,19 @@ def test_odd_headers_are_refused_in_good_order(header: str) -> None:
         answer = client.post(SAGAS, b"{}", "application/json", **extra)
         assert answer.status_code == 401, text[:80]
     assert keys.rows() == before
+
+
+@on_servers
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_takes_no_writes_lets_keys_read(api: Api) -> None:
+    text, mode = keys.key(), "SET SESSION CHARACTERISTICS AS TRANSACTION READ {}"
+    with connection.cursor() as cursor:
+        cursor.execute(mode.format("ONLY"))
+        try:
+            assert api.get(SAGAS, **bearer(text)).status == 200
+            assert api.create(**bearer(text)).status == 503
+        finally:
+            cursor.execute(mode.format("WRITE"))
 
 
 # --- Sessions of the console ----------------------------------------------------------------------
