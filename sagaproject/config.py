@@ -108,6 +108,18 @@ def environment(env: Environment) -> str:
     return env.choice("SAGA_ENV" if ours else "NODE_ENV", "development", _ENVIRONMENTS)
 
 
+def api_open(env: Environment, *, production: bool) -> bool:
+    """SAGA_API_OPEN: whether requests without an API key are let in, which production forbids."""
+    opened = env.choice("SAGA_API_OPEN", "off", ("off", "on")) == "on"
+    if opened and production:
+        env.problem(
+            "E016",
+            "SAGA_API_OPEN is on in production: anybody who reaches the API could use it.",
+            "Leave it out, and give each client a key: `manage api_key create`.",
+        )
+    return opened
+
+
 def call_timeout(env: Environment, lease: float) -> float:
     """Seconds that a call may take: SAGA_CALL_TIMEOUT_MS, which must fit into the lease."""
     seconds = env.number("SAGA_CALL_TIMEOUT_MS", 5000, least=1) / 1000

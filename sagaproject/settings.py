@@ -195,13 +195,23 @@ SAGA_CLIENT_TIMEOUT = _env.number("SAGA_CLIENT_TIMEOUT_MS", 20_000, least=100) /
 SAGA_TWO_PERSON = _env.choice("SAGA_TWO_PERSON", "off", ("off", "on")) == "on"
 SAGA_SHARED_STATE = bool(REDIS_URL)
 SAGA_TRACING, SAGA_TRACING_PROBLEMS = tracing.wanted(_env)
+# The API's door. Requests a minute and client, 0: any number; proxies in front that we run.
+SAGA_API_OPEN = config.api_open(_env, production=_production)
+SAGA_API_RATE = _env.whole("SAGA_API_RATE", 6000)
+SAGA_TRUSTED_PROXIES = _env.whole("SAGA_TRUSTED_PROXIES", 0, most=10)
 SAGA_CONFIG_PROBLEMS = _env.problems
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["sagas.api.parsers.StrictJSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["sagas.api.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "sagas.api.authentication.ApiKeyAuthentication",
+        "sagas.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "sagas.api.authentication.WithinRate",
+        "sagas.api.authentication.Scoped",
+    ],
     "DEFAULT_METADATA_CLASS": "sagas.api.negotiation.JSONMetadata",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "sagas.api.problems.exception_handler",
@@ -223,11 +233,11 @@ SPECTACULAR_SETTINGS = {
         {"name": "monitoring", "description": "Health checks and metrics."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],  # the document is everybody's
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # The page would have swagger.io look at the document, and show its badge.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
-    "AUTHENTICATION_WHITELIST": [],  # a session is the console's; other clients need nothing
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -317,6 +327,14 @@ UNFOLD = {
                         "icon": "group",
                         "link": reverse_lazy("admin:auth_group_changelist"),
                         "permission": lambda request: request.user.has_perm("auth.view_group"),
+                    },
+                    {
+                        "title": _("API keys"),
+                        "icon": "key",
+                        "link": reverse_lazy("api-keys"),
+                        "permission": lambda request: request.user.has_perm(
+                            "sagas.manage_api_keys"
+                        ),
                     },
                     {"title": _("API docs"), "icon": "api", "link": reverse_lazy("api-docs")},
                 ]

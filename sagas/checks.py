@@ -32,7 +32,7 @@ def register() -> None:
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E015)."""
+    """Variables that are missing, wrong, or contradict each other (sagas.E001 to E016)."""
     return [_error(found.id, found.message, found.hint) for found in settings.SAGA_CONFIG_PROBLEMS]
 
 

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from sagas.domain.state import Direction, Effect, SagaStatus, StepStatus
 from sagas.domain.trace import LONGEST, of_saga
+from sagas.keys import ApiKey as ApiKey  # one of the tables, too
 
 _LABELS = {
     "pending": _("pending"),
@@ -71,7 +72,11 @@ class Saga(models.Model):
     deadline = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
     crashes = models.PositiveSmallIntegerField(default=0)
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    # The database's own default, too: code of before inserts rows without it.
+    client = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """Whose idempotency key it is: an API key's name, `user:` and a name, or empty."""
+
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     request_digest = models.CharField(max_length=64, blank=True, default="")
     # What its client's headers said of a trace; empty where the saga's id says all of it.
     trace = models.CharField(max_length=LONGEST, blank=True, default="", db_default="")
@@ -107,6 +112,12 @@ class Saga(models.Model):
             models.Index(fields=["id"], name="saga_waiting", condition=~Q(waiting="")),
         ]
         constraints: ClassVar = [
+            # The key comes first, so that it is found without its client as well.
+            models.UniqueConstraint(
+                fields=["idempotency_key", "client"],
+                name="saga_key_of_client",
+                condition=Q(idempotency_key__isnull=False),
+            ),
             models.CheckConstraint(
                 name="saga_status_known",
                 condition=Q(status__in=[status.value for status in SagaStatus]),

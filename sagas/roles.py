@@ -23,6 +23,8 @@ _OPERATE = (
 _ADMINISTER = (
     *_OPERATE,
     "sagas.edit_data",
+    "sagas.add_saga",  # over the API; the console makes none
+    "sagas.manage_api_keys",
     *(f"auth.{verb}_{what}" for verb in ("view", "add", "change") for what in ("user", "group")),
 )
 

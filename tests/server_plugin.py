@@ -23,6 +23,7 @@ _running: list[Server] = []
 @pytest.hookimpl(wrapper=True)  # a wrapper comes before pytest-django, which reads the settings
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     asked = early_config.known_args_namespace
+    os.environ.setdefault("SAGA_API_OPEN", "on")  # the tests of API keys close it
     if not (asked.help or asked.version):
         try:
             provide_servers(os.environ)

@@ -24,7 +24,7 @@ from sagas.admin.approvals import DECISIONS
 from sagas.admin.history import FOLLOWING
 from sagas.admin.operations import TASKS
 from sagas.admin.words import Look, event_look
-from sagas.models import BULK_MARK, PEOPLE, BulkOperation, Proposal, Saga, SagaEvent
+from sagas.models import BULK_MARK, PEOPLE, ApiKey, BulkOperation, Proposal, Saga, SagaEvent
 
 PAGE = 50
 """Acts of one kind on a page, or some more: those of one moment stay together."""
@@ -219,7 +219,7 @@ def _of_proposal(proposal: Proposal, at: datetime, who: str, look: Look, why: st
 
 
 def console(asked: Asked) -> Found:
-    """Django's own log of the console: resets of breakers, users and groups."""
+    """Django's own log of the console: resets of breakers, users, groups and API keys."""
     entries = LogEntry.objects.select_related("user", "content_type")
     entries = entries.annotate(actor=Concat(Value("user:"), F(f"user__{User.USERNAME_FIELD}")))
     if not asked.users:
@@ -240,6 +240,10 @@ def console(asked: Asked) -> Found:
 def _look(entry: LogEntry) -> Look:
     if entry.content_type == ContentType.objects.get_for_model(Saga):
         return Look(_("circuit breaker"), "electric_bolt", "primary")
+    if entry.content_type == ContentType.objects.get_for_model(ApiKey):
+        if entry.action_flag == ADDITION:
+            return Look(_("API key made"), "key")
+        return Look(_("API key revoked"), "key_off", "danger")
     what = str(entry.content_type) if entry.content_type else ""
     if entry.action_flag == ADDITION:
         return Look(_("added: %(what)s") % {"what": what}, "add")

@@ -22,7 +22,7 @@ KINDS: Mapping[str, Any] = {
     "sagas": gettext_lazy("operations on sagas"),
     "bulk": gettext_lazy("bulk operations"),
     "approvals": gettext_lazy("approvals"),
-    "console": gettext_lazy("breakers and users"),
+    "console": gettext_lazy("breakers, users and API keys"),
 }
 """What may be asked for, by the name in the address."""
 

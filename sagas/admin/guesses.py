@@ -1,4 +1,4 @@
-"""Counts wrong log-ins, by name and by address, in the cache that all processes share.
+"""Counts wrong log-ins, by name and by address.
 
 Without the cache nobody is kept out: an outage is when operators need the console most.
 """
@@ -6,13 +6,8 @@ Without the cache nobody is kept out: an outage is when operators need the conso
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-from contextlib import suppress
-from time import time
 
-from django.core.cache import cache
-
-from sagas.engine.away import cache_away
+from sagas import limits
 
 WINDOW = 15 * 60
 """Seconds after which counting begins anew."""
@@ -26,51 +21,23 @@ def count(name: str, address: str) -> int:
 
     It is counted before the password is looked at, so that many at once are not let through.
     """
-    if cache_away:
-        return 0
-    now = time()
-    try:
-        late = [_counted(key) > most for key, most in _keys(name, address, now)]
-    except Exception:
-        cache_away.note()
-        return 0
-    return int(WINDOW - now % WINDOW) + 1 if any(late) else 0
+    found = [
+        limits.count(_by_name(name), WINDOW) > MOST_FOR_A_NAME,
+        limits.count(_by_address(address), WINDOW) > MOST_FROM_AN_ADDRESS,
+    ]
+    return limits.left(WINDOW) if any(found) else 0
 
 
 def forget(name: str, address: str) -> None:
     """The attempt was right: the name's count begins anew, the address's is without it."""
-    (by_name, _), (by_address, _) = _keys(name, address, time())
-    with suppress(Exception):
-        cache.delete(by_name)
-        cache.decr(by_address)
+    limits.forget(_by_name(name), WINDOW)
+    limits.take_back(_by_address(address), WINDOW)
 
 
-def _keys(name: str, address: str, now: float) -> list[tuple[str, int]]:
-    """The names of the counters of this window, and their limits."""
-    limits = (("name", name, MOST_FOR_A_NAME), ("from", _network(address), MOST_FROM_AN_ADDRESS))
-    return [(_key(kind, value, now), most) for kind, value, most in limits]
-
-
-def _key(kind: str, value: str, now: float) -> str:
+def _by_name(name: str) -> str:
     # A digest: what is typed may be a password in the wrong field.
-    digest = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
-    return f"login:{kind}:{int(now // WINDOW)}:{digest}"
+    return f"login-name:{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()}"
 
 
-def _counted(key: str) -> int:
-    cache.add(key, 0, timeout=WINDOW)
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # evicted in between
-        return 1
-
-
-def _network(address: str) -> str:
-    """The address; of IPv6 the /64 that a single client has."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return address
-    return str(ipaddress.ip_network((found, 64), strict=False))
+def _by_address(address: str) -> str:
+    return f"login-from:{address}"

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AuthenticationForm
 
-from sagas.addresses import client_address
+from sagas.addresses import client_network
 from sagas.admin import guesses
 
 _THROTTLED = "throttled"
@@ -28,7 +28,7 @@ class LoginForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError for a wrong login, and for any after too many of them."""
         assert self.request is not None
-        name, address = self.cleaned_data.get("username", ""), client_address(self.request)
+        name, address = self.cleaned_data.get("username", ""), client_network(self.request)
         self.wait = guesses.count(name, address)
         if self.wait:
             raise ValidationError(_too_many(self.wait), code=_THROTTLED)

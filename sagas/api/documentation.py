@@ -18,6 +18,7 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 
+from sagas.api import schemes  # noqa: F401 - registers how one logs in
 from sagas.api.listing import ListQuery, PageSerializer
 from sagas.api.problems import CONTENT_TYPE, document
 from sagas.api.serializers import (
@@ -29,6 +30,7 @@ from sagas.api.serializers import (
     ProblemSerializer,
     SagaSerializer,
 )
+from sagas.keys import Scope
 
 _ORDER = {
     "store_id": 1,
@@ -75,8 +77,17 @@ _PREFER = _header(
 )
 _APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, [200, 201, 202])
 _RETRY_AFTER = _header(
-    "Retry-After", "Seconds to wait before asking again.", {"type": "integer"}, [503]
+    "Retry-After", "Seconds to wait before asking again.", {"type": "integer"}, [429, 503]
 )
+_CHALLENGE = _header("WWW-Authenticate", "What is wrong (RFC 6750).", _TEXT, [401, 403])
+_RATE = [
+    _header(f"RateLimit-{name}", description, {"type": "integer"}, [429])
+    for name, description in (
+        ("Limit", "Requests that are allowed in a minute."),
+        ("Remaining", "How many of them are left: none."),
+        ("Reset", "Seconds until the next minute begins."),
+    )
+]
 
 _ID = OpenApiParameter("saga_id", OpenApiTypes.UUID, "path")
 
@@ -105,6 +116,18 @@ def _ok(status: int, serializer: Any, description: str) -> Responses:
     return {status: OpenApiResponse(serializer, description)}
 
 
+def _guarded(scope: Scope) -> Responses:
+    return {
+        **_problem(401, "There is no API key, or none that is valid."),
+        **_problem(
+            403,
+            f"The key lacks the scope `{scope}`, or the console's user the permission.",
+            detail=f"This API key lacks the scope '{scope}'.",
+        ),
+        **_problem(429, "Too many requests of this client, or keys that are not valid."),
+    }
+
+
 _ANY = {
     **_problem(503, "The database is away; ask again later."),
     **_problem("default", "Any other error."),
@@ -117,16 +140,17 @@ _BODY = {
 }
 
 
-def _sagas(operation_id: str, *headers: Any, responses: Responses, **more: Any) -> Documented:
-    """An operation on sagas; it needs no login, and names its body's one media type."""
+def _sagas(
+    operation_id: str, scope: Scope, *headers: Any, responses: Responses, **more: Any
+) -> Documented:
+    """An operation on sagas; it needs a scope, and names its body's one media type."""
     if "request" in more:
         more["request"] = {"application/json": more["request"]}
     return extend_schema(
         operation_id=operation_id,
         tags=["sagas"],
-        auth=[],
-        parameters=[*headers, _RETRY_AFTER],
-        responses={**responses, **_ANY},
+        parameters=[*headers, _RETRY_AFTER, _CHALLENGE, *_RATE],
+        responses={**responses, **_guarded(scope), **_ANY},
         **more,
     )
 
@@ -144,6 +168,7 @@ class _StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call
 
 create = _sagas(
     "create_saga",
+    Scope.CREATE,
     _KEY,
     _TRACE,
     _REPLAYED,
@@ -169,6 +194,7 @@ create = _sagas(
 )
 listing = _sagas(
     "list_sagas",
+    Scope.READ,
     ListQuery,
     responses={
         **_ok(200, PageSerializer, "One page."),
@@ -176,10 +202,14 @@ listing = _sagas(
     },
 )
 retrieve = _sagas(
-    "get_saga", _ID, responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND}
+    "get_saga",
+    Scope.READ,
+    _ID,
+    responses={**_ok(200, SagaSerializer, "The saga as it is now."), **_NOT_FOUND},
 )
 events = _sagas(
     "list_saga_events",
+    Scope.READ,
     _ID,
     responses={**_ok(200, EventSerializer(many=True), "All events."), **_NOT_FOUND},
 )
@@ -189,6 +219,7 @@ def operation(name: str) -> Documented:
     """Documents execute, compensate or retry."""
     return _sagas(
         f"{name}_saga",
+        Scope(name),
         _ID,
         _PREFER,
         _APPLIED,

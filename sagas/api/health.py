@@ -5,7 +5,13 @@ from __future__ import annotations
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse
-from rest_framework.decorators import api_view, authentication_classes, renderer_classes
+from rest_framework.decorators import (
+    api_view,
+    authentication_classes,
+    permission_classes,
+    renderer_classes,
+)
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +24,7 @@ from sagas.broker import backlog
 @documentation.live
 @api_view(["GET", "HEAD"])
 @authentication_classes([])
+@permission_classes([AllowAny])
 def live(request: Request) -> Response:
     """200 while the process can answer: what a supervisor restarts it by."""
     return Response({"status": "ok"})
@@ -26,6 +33,7 @@ def live(request: Request) -> Response:
 @documentation.ready
 @api_view(["GET", "HEAD"])
 @authentication_classes([])
+@permission_classes([AllowAny])
 def ready(request: Request) -> Response:
     """200 while the database answers; `database`, `cache` and `broker` say what is amiss."""
     return _readiness()
@@ -34,6 +42,7 @@ def ready(request: Request) -> Response:
 @documentation.health
 @api_view(["GET", "HEAD"])
 @authentication_classes([])
+@permission_classes([AllowAny])
 def health(request: Request) -> Response:
     """200 while the database answers; `database`, `cache` and `broker` say what is amiss."""
     return _readiness()
@@ -42,6 +51,7 @@ def health(request: Request) -> Response:
 @documentation.metrics
 @api_view(["GET", "HEAD"])
 @authentication_classes([])
+@permission_classes([AllowAny])
 @renderer_classes([PlainTextRenderer])
 def metrics(request: Request) -> HttpResponse:
     """The metrics of this instance's processes, and how all sagas stand now."""

@@ -94,7 +94,7 @@ def _errors(detail: Any) -> Any:
 
 
 def _api_problem(error: exceptions.APIException) -> Problem:
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = dict(getattr(error, "headers", {}))
     if auth_header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = auth_header
     if wait := getattr(error, "wait", None):

@@ -73,7 +73,9 @@ class CreateSagaSerializer(StrictSerializer):
 
     type = Text(max_length=100, help_text="The name of a saga type.")
     data = JSONObject(help_text="What this saga type asks for.")  # type: ignore[assignment]
-    execute = Flag(default=False, help_text="Start it at once.")
+    execute = Flag(
+        default=False, help_text="Start it at once, which takes the scope `execute` as well."
+    )
 
 
 class OperationSerializer(StrictSerializer):

@@ -18,7 +18,7 @@ from rest_framework.viewsets import ViewSet
 from executors.secrets import declared
 from sagas import selectors, services
 from sagas.api import documentation, shown
-from sagas.api.authentication import actor_of
+from sagas.api.authentication import actor_of, client_of, require
 from sagas.api.listing import ListQuery, PageSerializer, matching
 from sagas.api.parsers import CurlJSONParser, StrictJSONParser
 from sagas.api.serializers import (
@@ -30,6 +30,7 @@ from sagas.api.serializers import (
 from sagas.api.tracing import trace_of
 from sagas.domain.state import Operation
 from sagas.engine.away import cache_away
+from sagas.keys import Scope
 from sagas.models import Saga
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,4})\"?(?:$|[,;\s])", re.IGNORECASE)
@@ -42,16 +43,24 @@ class SagaViewSet(ViewSet):
 
     parser_classes = (StrictJSONParser, CurlJSONParser)
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """What nobody may keep and show to another client."""
+        return {**super().default_response_headers, "Cache-Control": "private, no-store"}
+
     @documentation.create
     def create(self, request: Request) -> Response:
         """Create a saga, and with `execute` start it."""
         body = CreateSagaSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        if body.validated_data["execute"]:
+            require(request, Scope.EXECUTE)
         created = services.create_saga(
             body.validated_data["type"],
             body.validated_data["data"],
             execute=body.validated_data["execute"],
             actor=actor_of(request),
+            client=client_of(request),
             idempotency_key=_idempotency_key(request),
             trace=trace_of(request),
         )

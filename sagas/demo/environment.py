@@ -52,6 +52,7 @@ def embedded(
         "DJANGO_SETTINGS_MODULE": "sagaproject.settings",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "LOG_FORMAT": "text",
+        "SAGA_API_OPEN": "on",  # on this machine alone, and so that the tour's commands are short
         "SAGA_STATE_DIR": state,
         "SAGA_DEMO_PASSWORD": password,
         **{f"PARTICIPANT_{name.upper()}_URL": url for name, url in urls.items()},

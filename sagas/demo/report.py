@@ -97,6 +97,8 @@ def show_addresses(
         head = screen.paint(f"{'' if number else 'Ledgers':<10}", "bold")
         screen.line(f"  {head}{address}/ledger   of the shop's {name}")
     screen.line()
+    screen.line("  The demo's API is open: it asks for no API key. A real service's is closed.")
+    screen.line()
     screen.line("  Try, in another terminal:")
     screen.line()
     for line in (*_commands(url), "", *to_verify):

@@ -65,7 +65,7 @@ def load(saga_id: UUID) -> Loaded:
     """Read a saga. Raises Saga.DoesNotExist or Unreadable."""
     wanted = Saga.objects.annotate(db_now=Now()).prefetch_related("steps")
     try:
-        row = wanted.defer("idempotency_key", "request_digest").get(pk=saga_id)
+        row = wanted.defer("client", "idempotency_key", "request_digest").get(pk=saga_id)
     except (DataError, ValueError) as error:  # a time beyond Python's, JSON that is none
         raise Unreadable(f"its rows cannot be read: {error}") from error
     rows = sorted(row.steps.all(), key=lambda step: step.position)

@@ -27,6 +27,13 @@ from sagas.services.creating import (
     create_saga,
     validated,
 )
+from sagas.services.keys import (
+    KEY_NAME,
+    ApiKeyNotFound,
+    api_key_of,
+    make_api_key,
+    revoke_api_key,
+)
 from sagas.services.mending import (
     Mendable,
     editing,
@@ -54,9 +61,11 @@ from sagas.services.waiting import stop_waiting, wait_until_ended
 from sagas.services.working import drive, take_from_the_gone
 
 __all__ = [
+    "KEY_NAME",
     "MOST_IN_BULK",
     "OPERATIONS",
     "AlreadyProposed",
+    "ApiKeyNotFound",
     "Archive",
     "CannotArchive",
     "Created",
@@ -73,6 +82,7 @@ __all__ = [
     "TooMany",
     "UnknownSagaType",
     "allowed",
+    "api_key_of",
     "approve",
     "compensate",
     "confirm_bulk",
@@ -84,6 +94,7 @@ __all__ = [
     "edits",
     "execute",
     "get_saga",
+    "make_api_key",
     "mendable",
     "needs_approval",
     "output_fields",
@@ -95,6 +106,7 @@ __all__ = [
     "reject",
     "resolution",
     "retry",
+    "revoke_api_key",
     "run_bulk",
     "skipping",
     "stop_bulk",

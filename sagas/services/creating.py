@@ -49,17 +49,20 @@ def create_saga(
     *,
     execute: bool,
     actor: str,
+    client: str = "",
     idempotency_key: str | None = None,
     reason: str = "",
     trace: Trace | None = None,
 ) -> Created:
     """Create a saga, and start it if `execute`; its calls are part of the client's trace.
 
+    An idempotency key is its client's own.
+
     Raises UnknownSagaType, InvalidData, or KeyReused.
     """
     digest = _digest({"type": saga_type, "data": data, "execute": execute})
     if idempotency_key is not None:
-        first = _by_key(idempotency_key, digest)
+        first = _by_key(client, idempotency_key, digest)
         if first is not None:
             return Created(saga=first, replayed=True)
     executor = registry.newest(saga_type)
@@ -70,6 +73,7 @@ def create_saga(
         type=saga_type,
         definition_version=executor.version,
         data=validated(executor, data),
+        client=client,
         idempotency_key=idempotency_key,
         request_digest=digest if idempotency_key is not None else "",
         trace=trace.stored if trace is not None else "",
@@ -82,7 +86,7 @@ def create_saga(
             )
         )
     except IntegrityError:
-        first = None if idempotency_key is None else _by_key(idempotency_key, digest)
+        first = None if idempotency_key is None else _by_key(client, idempotency_key, digest)
         if first is None:
             raise
         return Created(saga=first, replayed=True)
@@ -99,8 +103,9 @@ def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
     raise InvalidData(serializer.errors if hide.idle else hide.told(serializer.errors))
 
 
-def _by_key(key: str, digest: str) -> Saga | None:
-    saga = Saga.objects.prefetch_related("steps").filter(idempotency_key=key).first()
+def _by_key(client: str, key: str, digest: str) -> Saga | None:
+    wanted = Saga.objects.filter(idempotency_key=key, client=client)
+    saga = wanted.prefetch_related("steps").first()
     if saga is not None and saga.request_digest != digest:
         raise KeyReused(key)
     return saga

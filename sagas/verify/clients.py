@@ -7,6 +7,7 @@ The format, one JSON object for each request that was made:
     body_sha256  of its body, in hexadecimal, or null; equal exactly for equal requests
     status       the HTTP status of the answer; 0 when there was none
     saga_id      of the saga in the answer or, for an operation, in the address; or null
+    client       the name of the API key that it was made with; left out without one
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Told:
     body_sha256: str | None
     status: int
     saga_id: str | None
+    client: str = ""
 
     @property
     def good(self) -> bool:
@@ -54,8 +56,8 @@ class Stored:
     ids: Collection[str]
     """Those of the sagas that were told of which exist."""
 
-    by_key: Mapping[str, list[str]]
-    """The sagas of each key that was told of."""
+    by_key: Mapping[tuple[str, str], list[str]]
+    """The sagas of each client's key that was told of."""
 
     commands: Mapping[tuple[str, str], int]
     """How often an operation was recorded for a saga, other than with its creation."""
@@ -68,8 +70,10 @@ Results = Iterator[tuple[int, str, str | None]]
 def told_of(value: Any) -> Told:
     """The request that these JSON values are. Raises BadTold."""
     names = Told.__dataclass_fields__.keys()
-    if not isinstance(value, Mapping) or value.keys() != names:
+    if not isinstance(value, Mapping) or value.keys() | {"client"} != {*names}:
         raise BadTold(f"it is no object with the fields {', '.join(names)}")
+    if not isinstance(value.get("client", ""), str):
+        raise BadTold("client is not a text")
     for name in ("key", "body_sha256", "saga_id"):
         if not isinstance(value[name], str | None):
             raise BadTold(f"{name} is neither a text nor null")
@@ -83,12 +87,12 @@ def told_of(value: Any) -> Told:
 def what_clients_saw(told: Iterable[Told], stored: Stored) -> Results:
     """Invariants 14, 15 and 16 together."""
     told = list(told)
-    keys: dict[str, list[Told]] = defaultdict(list)
+    keys: dict[tuple[str, str], list[Told]] = defaultdict(list)
     for one in told:
         if one.op == CREATE and one.key is not None:
-            keys[one.key].append(one)
-    for key, requests in keys.items():
-        yield from _one_saga(key, requests, stored.by_key.get(key, []))
+            keys[one.client, one.key].append(one)
+    for (client, key), requests in keys.items():
+        yield from _one_saga(key, requests, stored.by_key.get((client, key), []))
     for one in told:
         if one.good:
             lost = one.saga_id is None or one.saga_id not in stored.ids

@@ -154,7 +154,7 @@ def stored(told: Collection[Told]) -> Stored:
     ids = {one.saga_id for one in told if one.saga_id is not None and _is_id(one.saga_id)}
     keys = {one.key for one in told if one.op == CREATE and one.key is not None}
     known: set[str] = set()
-    by_key: dict[str, list[str]] = defaultdict(list)
+    by_key: dict[tuple[str, str], list[str]] = defaultdict(list)
     commands: Counter[tuple[str, str]] = Counter()
     kinds = {f"{operation.value}_requested": operation.value for operation in Operation}
     for some in _batches(ids):
@@ -164,9 +164,9 @@ def stored(told: Collection[Told]) -> Stored:
         for pk, kind in asked.exclude(**with_creation).values_list("saga_id", "kind"):
             commands[str(pk), kinds[kind]] += 1
     for some in _batches(keys):
-        pairs = Saga.objects.filter(idempotency_key__in=some).values_list("idempotency_key", "pk")
-        for key, pk in pairs:
-            by_key[str(key)].append(str(pk))
+        found = Saga.objects.filter(idempotency_key__in=some)
+        for client, key, pk in found.values_list("client", "idempotency_key", "pk"):
+            by_key[client, str(key)].append(str(pk))
     return Stored(ids=known, by_key=by_key, commands=commands)
 
 

@@ -137,6 +137,7 @@ class Service:
                 "REDIS_URL": self.redis.url,
                 "PORT": str(self.port),
                 "LOG_LEVEL": "error",
+                "SAGA_API_OPEN": "on",
                 "SAGA_WORKER_PROCESSES": "1",
                 "SAGA_METRICS_PORT": "0",  # the API tells those of the workers, too
                 **self.env,

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client, override_settings
 
+from sagas import limits
 from sagas.admin import guesses
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +26,7 @@ def people(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     cache.clear()
     monkeypatch.setattr(guesses, "MOST_FOR_A_NAME", 3)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # in no time
-    monkeypatch.setattr(guesses, "time", lambda: NOW)
+    monkeypatch.setattr(limits, "time", lambda: NOW)
     User.objects.create_user("ann", password=PASSWORD, is_staff=True)
     User.objects.create_user("bob", password=PASSWORD)
 
@@ -62,7 +63,7 @@ def test_it_begins_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(guesses.MOST_FOR_A_NAME + 1):
         attempt("ann")
     later = NOW + guesses.WINDOW
-    monkeypatch.setattr(guesses, "time", lambda: later)
+    monkeypatch.setattr(limits, "time", lambda: later)
     assert attempt("ann", PASSWORD).status_code == 302
 
 

@@ -25,7 +25,11 @@ def test_the_navigation_shows_what_one_may_see(root: Client, viewer: Client, log
     pages = {f"/admin/sagas/saga/{page}" for page in ("", "bulk/", "approvals/", "audit/")}
     own = {*pages, "/api-docs"}
     assert navigation(viewer) == own
-    assert navigation(root) == own | {"/admin/auth/user/", "/admin/auth/group/"}
+    assert navigation(root) == own | {
+        "/admin/auth/user/",
+        "/admin/auth/group/",
+        "/admin/api-keys/",
+    }
     assert navigation(login("nobody")) == {"/api-docs"}
     title = re.search(r"<title>(.*?)</title>", root.get("/admin/").content.decode(), re.DOTALL)
     assert title

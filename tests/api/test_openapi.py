@@ -93,12 +93,12 @@ def test_every_error_has_its_statuses(committed: dict[str, Any]) -> None:
         for _, path, operation in operations(committed)
         if "sagas" in path
     }
-    operation = "200 202 400 404 409 413 415 503 default"
+    operation = "200 202 400 401 403 404 409 413 415 429 503 default"
     assert statuses == {
-        "list_sagas": "200 400 503 default",
-        "create_saga": "201 400 413 415 422 503 default",
-        "get_saga": "200 404 503 default",
-        "list_saga_events": "200 404 503 default",
+        "list_sagas": "200 400 401 403 429 503 default",
+        "create_saga": "201 400 401 403 413 415 422 429 503 default",
+        "get_saga": "200 401 403 404 429 503 default",
+        "list_saga_events": "200 401 403 404 429 503 default",
         "execute_saga": operation,
         "compensate_saga": operation,
         "retry_saga": operation,
@@ -112,6 +112,19 @@ def test_headers_and_enums(committed: dict[str, Any]) -> None:
     states = ["pending", "in_progress", "completed", "failed", "compensated"]
     assert schemas["SagaStatus"]["enum"] == schemas["StepStatus"]["enum"] == states
     assert schemas["Operation"]["enum"] == ["execute", "compensate", "retry"]
+
+
+def test_how_one_makes_oneself_known(committed: dict[str, Any]) -> None:
+    schemes = committed["components"]["securitySchemes"]
+    assert {(each["type"], each.get("scheme") or each["name"]) for each in schemes.values()} == {
+        ("http", "bearer"),
+        ("apiKey", "X-Api-Key"),
+        ("apiKey", "sessionid"),
+    }
+    for _, path, operation in operations(committed):
+        ways = [list(way) for way in operation.get("security", [])]
+        known = [["apiKey"], ["apiKeyHeader"], ["session"]]
+        assert ways == (known if "sagas" in path else []), path
 
 
 def test_the_examples_fit_their_schemas(committed: dict[str, Any]) -> None:

@@ -132,6 +132,7 @@ class System:
             **urls,
             "PYTHONUNBUFFERED": "1",
             "SAGA_STATE_DIR": str(self.folder / "state"),
+            "SAGA_API_OPEN": "on",
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis.url,
             "PORT": str(self.port),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sagaproject.config import Environment, call_timeout, environment, secret_key
+from sagaproject.config import Environment, api_open, call_timeout, environment, secret_key
 
 LEVELS = ("debug", "info", "error")
 
@@ -210,3 +210,20 @@ def test_a_folder_that_cannot_be_written_does_not_stop_the_start(tmp_path):
     env = Environment({})
     assert len(secret_key(env, tmp_path / "file" / "state", production=False)) >= 50
     assert env.problems == []
+
+
+@pytest.mark.parametrize(
+    ("given", "production", "opened", "ids"),
+    [
+        ("", False, False, []),
+        ("", True, False, []),
+        ("on", False, True, []),
+        ("off", True, False, []),
+        ("on", True, True, ["E016"]),
+        ("yes", False, False, ["E001"]),
+    ],
+)
+def test_the_api_is_closed_by_default_and_in_production(given, production, opened, ids):
+    env = Environment({"SAGA_API_OPEN": given})
+    assert api_open(env, production=production) is opened
+    assert [number for number, _ in said(env)] == ids

@@ -212,7 +212,7 @@ ODD_HEADERS = [
     *(b"Accept-Language: " + value for value in (b"en;q=x", b"\xff", b"../../etc", b"fr" * 999)),
     *(b"X-Request-Id: " + value for value in (b"\xff", b"a b", b"x" * 4000, b"%0a", b'"level"')),
     *(b"Cookie: " + value for value in (b"sessionid=\xff", b"sessionid=" + b"a" * 4000, b"=;=;;,")),
-    *(b"Authorization: " + value for value in (b"Basic \xff", b"Basic !", b"Bearer x", b"Nope")),
+    *(b"Authorization: " + value for value in (b"Basic \xff", b"Basic !", b"Nope")),
     b"X-Forwarded-Prefix: javascript:x",
     b"X-Forwarded-Host: evil.example",
     b"X-Forwarded-Proto: \xff",
@@ -222,6 +222,24 @@ ODD_HEADERS = [
     b"Upgrade: h2c",
     b"Remote-User: root",
 ]
+
+
+ODD_KEYS = [
+    *(
+        b"Authorization: Bearer" + rest
+        for rest in (b"", b" \xff", b" x,Bearer y", b" " + b"x" * 7000)
+    ),
+    b"Authorization: Bearer saga_000000000000_" + b"0" * 64,
+    b"X-Api-Key: \xc3\xa9",
+    b"X-Api-Key:",
+    b"X-Api-Key: a\r\nX-Api-Key: b",
+]
+
+
+@pytest.mark.parametrize("line", ODD_KEYS, ids=lambda line: repr(line[:40]))
+def test_an_odd_key_is_refused(guard: Guard, known: str, line: bytes) -> None:
+    guard.refused(get(f"{SAGAS}?limit=1", line), 401)
+    guard.refused(request("POST", f"{SAGAS}/{known}/execute", b"", line), 401)
 
 
 @pytest.mark.parametrize("line", ODD_HEADERS, ids=lambda line: repr(line[:40]))

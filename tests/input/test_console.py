@@ -44,6 +44,7 @@ def addresses(guard: Guard) -> list[str]:
         "bulk_id": pending,
         "proposal_id": "1",
         "name": "payment",
+        "prefix": "0" * 12,
     }
     found = []
     for route in routes([*urls.urlpatterns, *admin.site.urls[0]]):

@@ -35,6 +35,9 @@ ODD: list[tuple[list[str], str]] = [
     (["saga", "retry", "{saga}"], "allowed now: compensate, execute"),
     (["saga", "execute", "{saga}", "extra"], "unrecognized arguments"),
     (["seed", "extra"], "unrecognized arguments"),
+    (["api_key", "create", "a b", "--scope", "read"], "letters, digits"),
+    (["api_key", "create", NO_TEXT, "--scope", "read"], "letters, digits"),
+    (["api_key", "revoke", "nope"], "there is no such key"),
 ]
 
 

@@ -48,7 +48,21 @@ def pages() -> Iterator[Page]:
     yield from operations(made)
     yield from bulk_operations(made)
     yield from approvals(made)
+    yield from api_keys()
     yield from users()
+
+
+def api_keys() -> Iterator[Page]:
+    """None yet, wrong and right forms, and the three states."""
+    page = reverse("api-keys")
+    yield page, None
+    yield page, {"name": "a b", "ends": "7"}
+    yield page, {"name": "shop", "scopes": "read", "ends": "30"}
+    key, _ = services.make_api_key("shop", ["read"], actor="user:ann")
+    yield reverse("api-key-revoke", args=[key.prefix]), None
+    services.revoke_api_key(key.prefix, actor="user:ann")
+    services.make_api_key("shop", ["read"], actor="user:ann", lasts=timedelta(microseconds=1))
+    yield page, None
 
 
 def operations(made: Mapping[str, Saga]) -> Iterator[Page]:

@@ -15,7 +15,7 @@ from executors.breaker import Culprit
 from executors.participants import participants
 from executors.registry import registry
 from sagas.admin import parts
-from sagas.models import BulkOperation, Proposal, Saga, SagaEvent, SagaStep
+from sagas.models import ApiKey, BulkOperation, Proposal, Saga, SagaEvent, SagaStep
 from sagas.roles import ROLES
 from tests.translations.catalog import LANGUAGES, forms, kept
 from tests.translations.pages import Page, pages
@@ -71,6 +71,8 @@ def data() -> list[str]:
         }
     for step in SagaStep.objects.all():
         found |= {step.name, step.compensation, step.error}
+    for key in ApiKey.objects.all():
+        found |= {key.name, key.prefix, key.created_by}
     for bulk in BulkOperation.objects.all():
         found |= {bulk.actor, bulk.reason}
     for proposal in Proposal.objects.all():

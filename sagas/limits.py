@@ -1,0 +1,49 @@
+"""How often something happened within a stretch of time, counted in the cache all processes share.
+
+What is counted can be done without: while the cache is away, nothing is, and nobody is held up.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import time
+
+from django.core.cache import cache
+
+from sagas.engine.away import cache_away
+
+
+def count(what: str, window: int) -> int:
+    """How often, this time included, in the present window of so many seconds; 0: unknown."""
+    if cache_away:
+        return 0
+    key = _key(what, window)
+    try:
+        try:
+            return int(cache.incr(key))
+        except ValueError:  # the first of its window
+            return 1 if cache.add(key, 1, timeout=2 * window) else int(cache.incr(key))
+    except Exception:
+        cache_away.note()
+        return 0
+
+
+def left(window: int) -> int:
+    """Seconds until counting begins anew."""
+    return int(window - time() % window) + 1
+
+
+def forget(what: str, window: int) -> None:
+    """Count from nothing again."""
+    with suppress(Exception):
+        cache.delete(_key(what, window))
+
+
+def take_back(what: str, window: int) -> None:
+    """Count one less."""
+    with suppress(Exception):
+        cache.decr(_key(what, window))
+
+
+def _key(what: str, window: int) -> str:
+    return f"limit:{what}:{int(time() // window)}"
