@@ -5,6 +5,7 @@ What is counted can be done without: while the cache is away, nothing is, and no
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from time import time
 
@@ -30,7 +31,7 @@ def count(what: str, window: int) -> int:
 
 def left(window: int) -> int:
     """Seconds until counting begins anew."""
-    return int(window - time() % window) + 1
+    return math.ceil(window - time() % window)
 
 
 def forget(what: str, window: int) -> None:

@@ -52,10 +52,10 @@ def test_guessing_at_a_name_has_an_end() -> None:
     for name, password in (("ann", "wrong"), ("ann", PASSWORD)):
         answer = attempt(name, password)
         assert answer.status_code == 429
-        assert errors(answer) == ["Too many attempts to log in. Try again in 15 minutes."]
-        assert answer.headers["Retry-After"] == "841"
+        assert errors(answer) == ["Too many attempts to log in. Try again in 14 minutes."]
+        assert answer.headers["Retry-After"] == "840"
     french = attempt("ann", headers={"Accept-Language": "fr"})
-    assert errors(french) == ["Trop de tentatives de connexion. Réessayez dans 15 minutes."]
+    assert errors(french) == ["Trop de tentatives de connexion. Réessayez dans 14 minutes."]
     assert attempt("nobody").status_code == 200, "others may go on"
 
 
