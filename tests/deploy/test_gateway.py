@@ -1,0 +1,156 @@
+"""Two instances behind a gateway: both work, one may die, and all may be replaced, unnoticed."""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tests.acceptance.buyers import Buyers
+from tests.acceptance.service import PURCHASE, children, eventually
+from tests.deploy.gateway import DRAIN, Deployment, Instance
+
+pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with Deployment(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+def test_the_documented_addresses(deployment: Deployment) -> None:
+    http, gateway = requests.Session(), f"http://127.0.0.1:{deployment.service.port}"
+    sagas = f"{gateway}/saga-orchestrator/api/v1/sagas"
+    created = http.post(sagas, json={"type": "purchase_saga", "data": PURCHASE})
+    assert created.status_code == 201
+    assert len(created.headers["X-Request-Id"]) >= 32
+    path = created.headers["Location"]
+    assert path == f"/saga-orchestrator/api/v1/sagas/{created.json()['id']}"
+    assert http.post(f"{gateway}{path}/execute").status_code == 202
+    assert http.get(sagas, headers={"X-Request-Id": "mine"}).headers["X-Request-Id"] == "mine"
+    assert http.get(f"{gateway}/saga/health").json()["status"] == "ok"
+    assert "saga_total" in http.get(f"{gateway}/saga/metrics").text
+    docs = http.get(f"{gateway}/saga-orchestrator/api-docs")
+    assert docs.status_code == 200
+    assert "/saga-orchestrator/static/" in docs.text
+    # What a client names as taken off its path is not believed.
+    prefixed = {"X-Forwarded-Prefix": "/saga"}
+    assert "/saga/" not in http.get(f"{gateway}/saga-orchestrator/api-docs", headers=prefixed).text
+
+
+def test_what_the_gateway_refuses_is_a_problem_document(deployment: Deployment) -> None:
+    gateway = f"http://127.0.0.1:{deployment.service.port}"
+    missing = requests.get(f"{gateway}/metrics", timeout=10)
+    large = requests.post(
+        f"{gateway}/saga-orchestrator/api/v1/sagas",
+        data=b'"' + b"x" * 1_048_576 + b'"',
+        headers={"Content-Type": "application/json"},
+        timeout=10,
+    )
+    for answer, status in ((missing, 404), (large, 413)):
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+
+
+def test_both_instances_work(deployment: Deployment) -> None:
+    before = [instance.lists() for instance in deployment.instances]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: deployment.service.count("pending"), range(40)))
+    served = [i.lists() - b for i, b in zip(deployment.instances, before, strict=True)]
+    assert sum(served) == 40
+    assert min(served) >= 5
+
+
+def test_an_instance_is_killed_under_load(deployment: Deployment) -> None:
+    service, victim = deployment.service, deployment.instances[0]
+    with Buyers(service) as buyers:
+        service.kill(victim.process)
+        time.sleep(2)
+        known = len(buyers.answers)
+        time.sleep(1)
+        later = buyers.answers[known:]
+    victim.start()
+    # Whatever was under way with it has no answer but the gateway's.
+    buyers.odd = [odd for odd in buyers.odd if not odd.startswith("502 ")]
+    assert later
+    assert {status for status, _ in later} == {201}
+    assert buyers.broken_promises() == []
+    victim.wait_until_ready()
+
+
+def test_everything_is_restarted_under_load_and_nobody_notices(deployment: Deployment) -> None:
+    service = deployment.service
+    for instance in deployment.instances:
+        instance.wait_until_ready()
+    time.sleep(1.5)  # until the gateway has seen it
+    with Buyers(service) as buyers:
+        for instance in deployment.instances:
+            told = time.monotonic()
+            instance.process.send_signal(signal.SIGTERM)
+            assert instance.process.wait(30) == 0
+            assert time.monotonic() - told > DRAIN
+            instance.start()
+            instance.wait_until_ready()
+            time.sleep(1.5)  # until the gateway has seen it
+        deployment.worker.send_signal(signal.SIGTERM)
+        assert deployment.worker.wait(30) == 0
+        deployment.worker = service.start_worker()
+    assert set(buyers.counts()) == {201}
+    assert buyers.broken_promises() == []
+    ids = "', '".join(buyers.sagas.values())
+    attempts = service.sql(
+        f"select attempts, count(*) from sagas_sagastep where saga_id in ('{ids}') group by 1"
+    )
+    assert attempts == [(1, 5 * len(buyers.sagas))]
+
+
+def test_an_instance_that_is_to_end_serves_on_and_says_so(deployment: Deployment) -> None:
+    service = deployment.service
+    instance = Instance(service, "instance-3", SAGA_DRAIN_MS="25000")
+    instance.wait_until_ready()
+    _reload(instance)
+
+    saga_id = service.create(execute=False)
+    kept = requests.Session()
+    assert kept.get(f"{instance.url}/health/ready").headers["Connection"] == "keep-alive"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(_wait, instance, saga_id)
+        told = time.monotonic()
+        instance.process.send_signal(signal.SIGTERM)
+        eventually(lambda: not instance.ready(), 10, "it is to end")
+        answers = {
+            path: kept.get(instance.url + path)
+            for path in ("/health/ready", "/health", "/api/v1/sagas", "/health/ready")
+        }
+        assert {path: answer.status_code for path, answer in answers.items()} == {
+            "/health/ready": 503,
+            "/health": 200,
+            "/api/v1/sagas": 200,
+        }
+        assert {answer.headers["Connection"] for answer in answers.values()} == {"close"}
+        assert answers["/health/ready"].json()["status"] == "stopping"
+        assert waiting.result(timeout=20).status_code == 200
+        instance.process.send_signal(signal.SIGTERM)
+        assert instance.process.wait(15) == 0
+    assert time.monotonic() - told < 25
+
+
+def _reload(instance: Instance) -> None:
+    """Its processes are replaced; it stays ready all the while."""
+    [old] = children(instance.process.pid)
+    instance.process.send_signal(signal.SIGHUP)
+
+    def replaced() -> bool:
+        assert instance.ready()
+        return old not in children(instance.process.pid)
+
+    eventually(replaced, 15, "its process was replaced")
+
+
+def _wait(instance: Instance, saga_id: str) -> requests.Response:
+    url = f"{instance.url}/api/v1/sagas/{saga_id}/execute"
+    return requests.post(url, headers={"Prefer": "wait=50"}, timeout=60)
