@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image for the API, the workers, the migrations and the shop: docker-compose.yml has commands.
 ARG PYTHON=3.13-slim-bookworm
 

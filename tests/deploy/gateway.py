@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -68,22 +68,23 @@ class Deployment:
             folder, free_port(), SAGA_API_PROCESSES="1", SAGA_DRAIN_MS=f"{DRAIN * 1000:g}"
         )
         self._caddy_folder = folder / "caddy"
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
-        self.service.__enter__()
-        self.instances = [Instance(self.service, f"instance-{n}") for n in (1, 2)]
-        self.worker = self.service.start_worker()
-        for instance in self.instances:
-            instance.wait_until_ready()
-        self._start_gateway()
+        with ExitStack() as opened:
+            opened.enter_context(self.service)
+            self.instances = [Instance(self.service, f"instance-{n}") for n in (1, 2)]
+            self.worker = self.service.start_worker()
+            for instance in self.instances:
+                instance.wait_until_ready()
+            self._start_gateway(opened)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._gateway.send_signal(signal.SIGKILL)
-        self._gateway.wait()
-        self.service.__exit__(*exc)
+        self._opened.close()
 
-    def _start_gateway(self) -> None:
+    def _start_gateway(self, opened: ExitStack) -> None:
         origin = f"http://127.0.0.1:{self.service.port}"
         self._caddy_folder.mkdir()
         env = {
@@ -94,11 +95,13 @@ class Deployment:
             "XDG_CONFIG_HOME": str(self._caddy_folder),
         }
         with (self._caddy_folder / "log").open("wb") as log:
-            self._gateway = subprocess.Popen(
+            gateway = subprocess.Popen(
                 [caddy(), "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
                 env=os.environ | env,
                 stdout=log,
                 stderr=log,
             )
+        opened.callback(gateway.wait)
+        opened.callback(gateway.kill)
         self.service.url = f"{origin}/saga-orchestrator"
         eventually(self.service.ready, 20, "the gateway serves")
