@@ -1,16 +1,21 @@
 """Two instances behind a gateway: both work, one may die, and all may be replaced, unnoticed."""
 
+import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
+from django.conf import settings
 
+from sagaproject import gunicorn
 from tests.acceptance.buyers import Buyers
 from tests.acceptance.service import PURCHASE, children, eventually
-from tests.deploy.gateway import DRAIN, Deployment, Instance
+from tests.deploy.gateway import CADDYFILE, DRAIN, Deployment, Instance, caddy
 
 pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(180)]
 
@@ -56,6 +61,25 @@ def test_what_the_gateway_refuses_is_a_problem_document(deployment: Deployment) 
         assert answer.json()["status"] == status
 
 
+def test_the_gateway_suits_the_service() -> None:
+    command = [caddy(), "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
+    adapted = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    [proxy] = _handlers(json.loads(adapted.stdout), "reverse_proxy")
+    transport, second = proxy["transport"], 10**9
+    assert transport["read_timeout"] > (settings.SAGA_MAX_WAIT + 10) * second
+    assert transport["keep_alive"]["idle_timeout"] < gunicorn.keepalive * second
+    assert proxy["health_checks"]["active"]["uri"] == "/health/ready"
+    assert f"> {settings.DATA_UPLOAD_MAX_MEMORY_SIZE}`" in CADDYFILE.read_text()
+
+
+def _handlers(node: Any, name: str) -> list[Any]:
+    """Caddy's handlers of that name, wherever they are nested."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = [each for child in inner for each in _handlers(child, name)]
+    is_one = isinstance(node, dict) and node.get("handler") == name
+    return [node, *found] if is_one else found
+
+
 def test_both_instances_work(deployment: Deployment) -> None:
     before = [instance.lists() for instance in deployment.instances]
     with ThreadPoolExecutor(4) as pool:
@@ -88,6 +112,9 @@ def test_everything_is_restarted_under_load_and_nobody_notices(deployment: Deplo
         instance.wait_until_ready()
     time.sleep(1.5)  # until the gateway has seen it
     with Buyers(service, threads=2) as buyers:
+        deployment.worker.send_signal(signal.SIGTERM)
+        assert deployment.worker.wait(30) == 0
+        deployment.worker = service.start_worker()
         for instance in deployment.instances:
             told = time.monotonic()
             instance.process.send_signal(signal.SIGTERM)
@@ -96,9 +123,6 @@ def test_everything_is_restarted_under_load_and_nobody_notices(deployment: Deplo
             instance.start()
             instance.wait_until_ready()
             time.sleep(1.5)  # until the gateway has seen it
-        deployment.worker.send_signal(signal.SIGTERM)
-        assert deployment.worker.wait(30) == 0
-        deployment.worker = service.start_worker()
     assert set(buyers.counts()) == {201}
     assert _broken_promises(deployment, buyers) == []
     ids = "', '".join(buyers.sagas.values())
