@@ -12,7 +12,7 @@ from django.conf import settings
 from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
 
-from sagaproject import api_worker
+from sagaproject import draining
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -59,7 +59,7 @@ def _told_to_stop(server: Any, number: int, frame: FrameType | None) -> None:
 
 def on_reload(server: Any) -> None:
     """The processes that there are have successors: the instance goes on being ready."""
-    api_worker.replace_up_to(server.worker_age)
+    draining.replace_up_to(server.worker_age)
 
 
 def child_exit(server: Any, worker: Any) -> None:
