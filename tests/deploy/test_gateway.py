@@ -104,13 +104,13 @@ def test_an_instance_is_killed_under_load(deployment: Deployment) -> None:
     assert set(buyers.counts()) <= {201, 502}
     assert _broken_promises(deployment, buyers) == []
     victim.wait_until_ready()
+    time.sleep(1.5)  # until the gateway has seen it
 
 
 def test_everything_is_restarted_under_load_and_nobody_notices(deployment: Deployment) -> None:
     service = deployment.service
     for instance in deployment.instances:
         instance.wait_until_ready()
-    time.sleep(1.5)  # until the gateway has seen it
     with Buyers(service, threads=2) as buyers:
         deployment.worker.send_signal(signal.SIGTERM)
         assert deployment.worker.wait(30) == 0
