@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from gunicorn.workers.gthread import ThreadWorker
+
+from sagaproject.draining import DrainingWorker
 
 _DETAILS = {
     400: "This is not proper HTTP.",
@@ -21,7 +22,7 @@ _DETAILS = {
 }
 
 
-class ApiWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class ApiWorker(DrainingWorker):
     """Gunicorn's own, which answers requests in flight before it ends, and those soon."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,12 +30,12 @@ class ApiWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._heads: dict[Any, float] = {}
         """Connections whose request's head is being read, and until when (monotonic)."""
 
-    def handle_exit(self, number: int, frame: FrameType | None) -> None:
+    def finish(self, number: int, frame: FrameType | None) -> None:
         """Begin to end: clients with `Prefer: wait` get the saga as it is."""
         from sagas import services  # after the fork, and after Django's start
 
         services.stop_waiting()
-        super().handle_exit(number, frame)
+        super().finish(number, frame)
 
     def handle(self, connection: Any) -> Any:
         """Serve the connection's next request, unless its head takes too long to arrive."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
+
+from sagaproject import draining
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -28,8 +32,11 @@ threads = settings.SAGA_API_THREADS
 # Loaded once, before the fork, so that the processes share its memory.
 preload_app = True
 timeout = 60
-graceful_timeout = 30
+graceful_timeout = 30 + round(settings.SAGA_DRAIN)
+# Longer than gateways keep an idle connection: they end it, or a request may meet its end.
 keepalive = 30
+# Else each instance wants a socket of the same name in its user's home.
+control_socket_disable = True
 accesslog = None
 errorlog = "-"
 logger_class = Logger
@@ -42,6 +49,7 @@ def when_ready(server: Any) -> None:
     """Keep the collector from copying the pages that processes share; say that all is ready."""
     gc.collect()
     gc.freeze()
+    signal.signal(signal.SIGTERM, lambda number, frame: _told_to_stop(server, number, frame))
     logging.getLogger("sagas.api").info("API ready at %s:%s", *server.address[0][:2])
 
 
@@ -50,6 +58,17 @@ def worker_exit(server: Any, worker: Any) -> None:
     from sagas import tracing  # after the fork
 
     tracing.stop()
+
+
+def _told_to_stop(server: Any, number: int, frame: FrameType | None) -> None:
+    """The first SIGTERM ends all in order, the next one at once, as SIGINT does."""
+    signal.signal(signal.SIGTERM, lambda _, frame: server.signal(signal.SIGINT, frame))
+    server.signal(number, frame)
+
+
+def on_reload(server: Any) -> None:
+    """The processes that there are have successors: the instance goes on being ready."""
+    draining.replace_up_to(server.worker_age)
 
 
 def child_exit(server: Any, worker: Any) -> None:

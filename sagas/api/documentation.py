@@ -257,11 +257,12 @@ _HEALTH = {
     **_ok(200, HealthSerializer, "It can serve."),
     **_ok(503, HealthSerializer, "The database is away."),
 }
+_READY = _HEALTH | _ok(503, HealthSerializer, "The database is away, or this process is to end.")
 live = _monitoring(
     "get_liveness", "Whether this process lives", _ok(200, LiveSerializer, "It does.")
 )
-ready = _monitoring("get_readiness", "Whether this process can serve", _HEALTH)
-health = _monitoring("get_health", "The same as /health/ready", _HEALTH)
+ready = _monitoring("get_readiness", "Whether this process can serve", _READY)
+health = _monitoring("get_health", "As /health/ready, also of a process that is to end", _HEALTH)
 metrics = _monitoring(
     "get_metrics",
     "Metrics in Prometheus' text format",

@@ -20,6 +20,14 @@ from sagas.api import documentation
 from sagas.api.negotiation import PlainTextRenderer
 from sagas.broker import backlog
 
+_stopping = False
+
+
+def refuse_readiness() -> None:
+    """Have /health/ready say no from now on: this process serves, but is about to end."""
+    global _stopping
+    _stopping = True  # and no more: this is called by a signal's handler
+
 
 @documentation.live
 @api_view(["GET", "HEAD"])
@@ -35,8 +43,14 @@ def live(request: Request) -> Response:
 @authentication_classes([])
 @permission_classes([AllowAny])
 def ready(request: Request) -> Response:
-    """200 while the database answers; `database`, `cache` and `broker` say what is amiss."""
-    return _readiness()
+    """200 while the database answers and this process is not about to end; what a gateway
+    chooses it by. `database`, `cache` and `broker` say what is amiss.
+    """
+    answer = _readiness()
+    if _stopping:
+        answer.data["status"] = "stopping"
+        answer.status_code = 503
+    return answer
 
 
 @documentation.health

@@ -43,6 +43,7 @@ HEALTH = [
     ("ok", "all is well"),
     ("degraded", "it serves, but not as usual"),
     ("unavailable", "the database is away"),
+    ("stopping", "it serves, but is about to end"),
 ]
 PART_HEALTH = [
     ("ok", "answers"),
