@@ -113,7 +113,8 @@ def rules() -> list[dict[str, Any]]:
 
 
 def test_the_configuration_is_valid(promtool: str):
-    run(promtool, "check", "config", str(CONFIG))
+    for config in (CONFIG, CONFIG.with_name("single-machine.yml")):
+        run(promtool, "check", "config", str(config))
 
 
 def test_every_alert_is_tried():
