@@ -11,7 +11,7 @@ from tests.acceptance.buyers import Buyers
 from tests.acceptance.service import Service, eventually, frozen
 from tests.free_port import free_port
 
-pytestmark = [pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
 
 AWAY = 1.5
 """Seconds for which something is amiss."""

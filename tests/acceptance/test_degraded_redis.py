@@ -14,7 +14,7 @@ from tests.acceptance.service import Service, eventually, frozen
 from tests.free_port import free_port
 from tests.servers import Redis, start_redis
 
-pytestmark = [pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
 
 AWAY = 2.0
 """Seconds for which something is amiss: longer than a moment's silence after a failure."""

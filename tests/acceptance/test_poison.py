@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.service import Service, children, eventually
 from tests.free_port import free_port
 
-pytestmark = [pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
 
 BROKEN = {
     "raises": "a bug",

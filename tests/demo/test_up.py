@@ -193,7 +193,9 @@ def test_the_documentation_needs_nothing_from_outside(url: str) -> None:
     assert all(link.startswith("/saga-orchestrator/static/") for link in assets), assets
     for link in assets:
         assert requests.get(url + link, timeout=5).status_code == 200, link
-    (description,) = re.findall(r'"(/[^"]*openapi[^"]*)"', page.replace("\\u002D", "-"))
+    (script,) = re.findall(r'src="(/saga-orchestrator/api-docs[^"]+)"', page)
+    code = requests.get(url + script, timeout=5).text.replace("\\u002D", "-")
+    (description,) = re.findall(r'"(/[^"]*openapi[^"]*)"', code)
     assert description.startswith("/saga-orchestrator/")
     assert "openapi: 3" in requests.get(url + description, timeout=5).text
 

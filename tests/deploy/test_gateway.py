@@ -17,7 +17,7 @@ from tests.acceptance.buyers import Buyers
 from tests.acceptance.service import PURCHASE, children, eventually
 from tests.deploy.gateway import CADDYFILE, DRAIN, Deployment, Instance, caddy
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.deploy.dashboards import names, queries
 from tests.deploy.prometheus import NoPrometheus, Prometheus, program
 from tests.free_port import free_port
 
-pytestmark = [pytest.mark.xdist_group("prometheus"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
 
 QUICK = {
     "SAGA_RETRY_DELAY_MS": "100",

@@ -14,7 +14,7 @@ import yaml
 from tests.acceptance.service import ROOT
 from tests.deploy.prometheus import CONFIG, RULES, NoPrometheus, program
 
-pytestmark = [pytest.mark.xdist_group("prometheus"), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(150)]
 
 PURCHASE = 'type="purchase_saga"'
 ENDED = "django_http_responses_total_by_status_total"
