@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -165,6 +165,18 @@ def test_calls_of_no_saga_are_named(shop: Shop) -> None:
     Saga.objects.filter(pk=saga_id).delete()
     found = result("--participants")
     assert {one["saga"] for one in found["violations"] if one["invariant"] == 4} == {str(saga_id)}
+
+
+def test_calls_of_sagas_from_before_a_purge_are_passed_over(shop: Shop) -> None:
+    saga_id = made.completed(shop)
+    made.completed(shop)
+    Saga.objects.filter(pk=saga_id).delete()
+    now = datetime.now(UTC)
+    for since, bad in ((now + timedelta(seconds=5), False), (now - timedelta(hours=1), True)):
+        found = result("--participants", "--since", since.isoformat())
+        assert ({one["saga"] for one in found["violations"]} == {str(saga_id)}) is bad
+    status, text = verify("--since", "yesterday")
+    assert (status, "'yesterday' is no date" in text) == (2, True)
 
 
 def test_while_sagas_run_only_what_always_holds_is_asked(shop: Shop) -> None:

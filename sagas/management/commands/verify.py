@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentTypeError
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,13 @@ class Command(BaseCommand):
             action="store_true",
             help="a call that was sent once may arrive more than once",
         )
+        add(
+            "--since",
+            type=_moment,
+            metavar="DATE",
+            help="the day until which sagas were purged: calls of older ones are no violation, and "
+            "no sums are made",
+        )
         add("--json", action="store_true", help="the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -68,6 +77,7 @@ class Command(BaseCommand):
             settled=not options["running"],
             skew=options["skew"],
             duplicating_network=options["duplicating_network"],
+            since=options["since"],
         )
         try:
             _require_database()
@@ -84,6 +94,14 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         if report.violations:
             sys.exit(1)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no date, such as 2026-08-01") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _require_database() -> None:
