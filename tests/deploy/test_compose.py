@@ -135,6 +135,24 @@ def test_the_service_takes_its_settings(name: str) -> None:
     assert env.problems == []
 
 
+def test_prometheus_finds_what_it_scrapes() -> None:
+    file = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in file["scrape_configs"]}
+    worker, looked_up = (
+        environment("saga-worker", **dict.fromkeys(REQUIRED, "x")),
+        jobs["saga-worker"],
+    )
+    (found,) = looked_up["dns_sd_configs"]
+    assert found["names"] == ["saga-worker"]
+    assert (worker["SAGA_METRICS_PORT"], worker["SAGA_METRICS_BIND"]) == (
+        str(found["port"]),
+        "0.0.0.0",
+    )
+    assert f":{found['port']}/metrics" in " ".join(services()["saga-worker"]["healthcheck"]["test"])
+    (static,) = jobs["saga-orchestrator"]["static_configs"]
+    assert static["targets"] == [f"{name}:3000" for name in OURS[:2]]
+
+
 def test_messages_are_kept_and_cached_values_are_not() -> None:
     [broker], [cache] = services()["redis"]["command"], services()["redis-cache"]["command"]
     assert "--maxmemory-policy noeviction" in broker
