@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from executors.quoted import HIDDEN
+from executors.quoted import Values
 
 _SURE = 8
 
@@ -54,15 +54,12 @@ def removed(document: Any) -> Any:
     so that only what is certainly a secret is taken out: whole, and of eight characters or more.
     """
     found = [each for each in secrets() if len(each) >= _SURE]
-    return _removed(document, sorted(found, key=len, reverse=True)) if found else document
+    return _removed(document, Values(found)) if found else document
 
 
-def _removed(value: Any, found: list[str]) -> Any:
+def _removed(value: Any, found: Values) -> Any:
     if isinstance(value, dict):
-        return {_removed(name, found): _removed(below, found) for name, below in value.items()}
+        return {found.whole(name): _removed(below, found) for name, below in value.items()}
     if isinstance(value, list):
         return [_removed(below, found) for below in value]
-    if isinstance(value, str):
-        for secret in found:
-            value = value.replace(secret, HIDDEN)
-    return value
+    return found.whole(value) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
@@ -17,11 +18,18 @@ HIDDEN = "•••"
 _LEAST = 4
 """Characters from which on a value is found inside of words, too."""
 
+_LEAST_IN_NAME = 8
+"""The same for the names of fields, which are words that a short value may well be part of."""
+
 _CUT, _SURE = 200, 6
 """We cut texts off at so many characters or more, and with them perhaps a value at the end. A
 shorter one may come so; there the end must be more of the value's beginning to be taken for it."""
 
 _LONGEST_START = 2000
+
+_ESCAPES = frozenset("\\%&")
+_MOST_ODD = 64
+"""Characters of a value that are looked for in each spelling: the pattern takes time to make."""
 
 _SEPARATORS = str.maketrans("", "", "-_. ")
 _BETWEEN = r"(?:[-_. ]|%5F|%2D|\\u005f|\\u002d)?"
@@ -88,6 +96,13 @@ class Values:
         self._long = sorted(forms, key=lambda form: (-len(form), form))
         words = sorted(re.escape(value) for value in wanted if len(value) == _LEAST - 1)
         self._words = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)") if words else None
+        self._odd = sorted(filter(_is_odd, wanted), key=len, reverse=True)
+
+    @cached_property
+    def _spelt(self) -> re.Pattern[str] | None:
+        """Finds values whose special characters some library wrote in its own way."""
+        spelt = ("".join(map(_spellings, value)) for value in self._odd)
+        return re.compile("|".join(spelt), re.IGNORECASE) if self._odd else None
 
     def has(self, value: Any) -> bool:
         """Whether the number is such a value; the short ones are numbers of many things."""
@@ -99,12 +114,42 @@ class Values:
 
     def hide(self, text: str) -> str:
         """The text without the values."""
-        for form in self._long:
-            if form in text:
-                text = text.replace(form, HIDDEN)
+        text = self.whole(text)
         for form in self._long:
             text = _without_start(text, form)
         return text if self._words is None else self._words.sub(HIDDEN, text)
+
+    def name(self, text: str) -> str:
+        """The name of a field without the values."""
+        return self.whole(text, _LEAST_IN_NAME)
+
+    def whole(self, text: str, least: int = _LEAST) -> str:
+        """The text without what is certainly one of the values, and has so many characters."""
+        for form in self._long:
+            if len(form) >= least and form in text:
+                text = text.replace(form, HIDDEN)
+        if self._spelt is not None and not _ESCAPES.isdisjoint(text):
+            text = self._spelt.sub(HIDDEN, text)
+        return text
+
+
+def _is_odd(value: str) -> bool:
+    """Whether libraries spell the value in several ways, and it is short enough to try them all."""
+    return len(value) >= _LEAST_IN_NAME and 0 < sum(map(_is_escaped, value)) <= _MOST_ODD
+
+
+def _is_escaped(character: str) -> bool:
+    return character.isascii() and not character.isalnum() and character not in "-._~"
+
+
+def _spellings(character: str) -> str:
+    """A pattern for the character in JSON, addresses and pages; as itself, if nobody escapes it."""
+    if not _is_escaped(character):
+        return re.escape(character)
+    code, itself = ord(character), re.escape(character)
+    # Bounded, so that a text of nothing but backslashes takes no longer than another.
+    json_like = rf"\\{{0,4}}{itself}|\\{{1,4}}u00{code:02x}"
+    return rf"(?:{json_like}|%(?:25){{0,3}}{code:02x}|&(?:amp;)?\#(?:x0?{code:x}|0?{code});)"
 
 
 def _without_start(text: str, form: str) -> str:

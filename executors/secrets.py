@@ -131,7 +131,9 @@ class Redactor:
     def _document(self, value: Any) -> Any:
         if isinstance(value, Mapping):
             return {
-                name: HIDDEN if quoted.plain(name) in self._names else self._document(below)
+                self._name(name): HIDDEN
+                if quoted.plain(name) in self._names
+                else self._document(below)
                 for name, below in value.items()
             }
         if isinstance(value, list):
@@ -141,6 +143,14 @@ class Redactor:
         if isinstance(value, str):
             return self._string(value)
         return HIDDEN if self._values is None or self._values.has(value) else value
+
+    def _name(self, name: Any) -> Any:
+        """The name of a field; what it is called may itself be such a value."""
+        if not isinstance(name, str):
+            return name
+        if self._values is None:
+            return HIDDEN if name in self._known else name
+        return self._values.name(name)
 
     def _string(self, text: str) -> str:
         inside = quoted.unpacked(text)

@@ -42,6 +42,8 @@ errorlog = "-"
 logger_class = Logger
 # Django alone decides whom it believes that a request came by TLS (SAGA_TLS).
 secure_scheme_headers: dict[str, str] = {}
+# Nobody says in a header what the path is: a gateway on this machine may pass a client's own on.
+forwarder_headers = ""
 loglevel = "warning"
 
 

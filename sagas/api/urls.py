@@ -1,10 +1,11 @@
 """The API's addresses, without trailing slashes."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from sagas import paths  # noqa: F401 - registers <saga_id:…>
 from sagas.api import health
+from sagas.api.document import DocumentView
 from sagas.api.views import SagaViewSet
 
 _SAGA = "api/v1/sagas/<saga_id:saga_id>"
@@ -18,7 +19,7 @@ urlpatterns = [
         f"{_SAGA}/compensate", SagaViewSet.as_view({"post": "compensate"}), name="saga-compensate"
     ),
     path(f"{_SAGA}/retry", SagaViewSet.as_view({"post": "retry"}), name="saga-retry"),
-    path("api-docs/openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),
+    path("api-docs/openapi.yaml", DocumentView.as_view(), name="openapi"),
     # Its script comes by itself, as none within a page may run.
     path("api-docs", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="api-docs"),
     path("health", health.health, name="health"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
-from django.urls import clear_script_prefix
+from django.urls import clear_script_prefix, set_script_prefix
 from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
@@ -169,3 +170,18 @@ def test_the_page_needs_nothing_from_outside() -> None:
     assert '"validatorUrl": null' in page  # else the page loads a badge from swagger.io
     document = client.get("/api-docs/openapi.yaml")
     assert yaml.safe_load(document.content) == yaml.safe_load(COMMITTED.read_text())
+
+
+@pytest.mark.parametrize("asked", ["version=a%0D%0Ab", "version=2", "lang=zz", "lang=fr"])
+def test_parameters_change_nothing_in_the_document(asked: str) -> None:
+    usual, other = (Client().get(f"/api-docs/openapi.yaml?{each}") for each in ("", asked))
+    assert (other.status_code, other.content) == (200, usual.content)
+
+
+def test_the_document_is_made_once_for_each_prefix() -> None:
+    Client().get("/api-docs/openapi.yaml")
+    with patch("drf_spectacular.generators.SchemaGenerator.get_schema", side_effect=AssertionError):
+        assert Client().get("/api-docs/openapi.yaml").status_code == 200
+    set_script_prefix("/saga-orchestrator/")
+    prefixed = Client().get("/api-docs/openapi.yaml")
+    assert yaml.safe_load(prefixed.content)["servers"] == [{"url": "/saga-orchestrator"}]

@@ -2,10 +2,12 @@
 
 import json
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -61,15 +63,55 @@ def test_what_the_gateway_refuses_is_a_problem_document(deployment: Deployment) 
         assert answer.json()["status"] == status
 
 
+def test_clients_with_slow_bodies_keep_no_thread(deployment: Deployment) -> None:
+    port = deployment.service.port
+    head = (
+        "POST /saga-orchestrator/api/v1/sagas HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Content-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"
+    )
+    with ExitStack() as opened:
+        for _ in range(3 * settings.SAGA_API_THREADS):
+            slow = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            slow.sendall(head.encode())
+        time.sleep(1)
+        for instance in deployment.instances:
+            assert requests.get(f"{instance.url}/health/live", timeout=5).ok
+        assert deployment.service.count("failed") == 0
+
+
+def test_metrics_are_for_those_within() -> None:
+    metrics = ["/saga/metrics", "/saga-orchestrator/metrics"]
+    [guard] = [each for each in _routes(_adapted()) if _paths(each) == metrics]
+    [match] = guard["match"]
+    assert {"127.0.0.1/8", "10.0.0.0/8"} <= set(match["not"][0]["remote_ip"]["ranges"])
+    assert [each["status_code"] for each in _handlers(guard, "error")] == [404]
+
+
 def test_the_gateway_suits_the_service() -> None:
-    command = [caddy(), "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
-    adapted = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    [proxy] = _handlers(json.loads(adapted.stdout), "reverse_proxy")
+    [proxy] = _handlers(_adapted(), "reverse_proxy")
     transport, second = proxy["transport"], 10**9
     assert transport["read_timeout"] > (settings.SAGA_MAX_WAIT + 10) * second
     assert transport["keep_alive"]["idle_timeout"] < gunicorn.keepalive * second
     assert proxy["health_checks"]["active"]["uri"] == "/health/ready"
     assert f"> {settings.DATA_UPLOAD_MAX_MEMORY_SIZE}`" in CADDYFILE.read_text()
+
+
+def _adapted() -> Any:
+    """The Caddyfile as Caddy reads it."""
+    command = [caddy(), "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
+    adapted = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return json.loads(adapted.stdout)
+
+
+def _routes(node: Any) -> list[Any]:
+    """What has a condition, wherever it is nested."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = [each for child in inner for each in _routes(child)]
+    return [node, *found] if isinstance(node, dict) and "match" in node else found
+
+
+def _paths(route: Any) -> list[str]:
+    return [path for match in route["match"] for path in match.get("path", ())]
 
 
 def _handlers(node: Any, name: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -103,18 +104,36 @@ def test_every_documented_address_has_its_route(orchestrator: Any) -> None:
         ("GET", "/saga-orchestrator/admin/"),
     }
     for address in addresses:
-        monitoring = address[1].startswith("/saga/")
-        wanted = "saga-monitoring" if monitoring else "saga-orchestrator"
+        wanted = {"/saga/health": "saga-monitoring", "/saga/metrics": "saga-metrics"}.get(
+            address[1], "saga-orchestrator"
+        )
         assert route_of(orchestrator, *address) == wanted, address
-    for path in ("/saga/health", "/saga/metrics"):
-        assert route_of(orchestrator, "GET", path) == "saga-monitoring"
+    for path, name in (("/saga/health", "saga-monitoring"), ("/saga/metrics", "saga-metrics")):
+        assert route_of(orchestrator, "GET", path) == name
         assert route_of(orchestrator, "POST", path) is None
     for path in ("/metrics", "/api/v1/sagas", "/saga/api/v1/sagas", "/"):
         assert route_of(orchestrator, "GET", path) is None
 
 
+def test_metrics_are_for_those_within(orchestrator: Any) -> None:
+    [route] = [each for each in orchestrator["routes"] if each["name"] == "saga-metrics"]
+    for path in ("/saga/metrics", "/saga-orchestrator/metrics"):
+        assert route_of(orchestrator, "GET", path) == "saga-metrics"
+    allowed = [ip_network(each) for each in plugin(route, "ip-restriction")["allow"]]
+    assert all(network.is_private for network in allowed)
+    assert any(ip_address("172.18.0.1") in network for network in allowed), "this machine's"
+
+
+def test_a_proxy_before_it_can_be_believed() -> None:
+    """Else Kong names itself the end of TLS, and the proxy every client's address."""
+    trusted = services()["kong"]["environment"]["KONG_TRUSTED_IPS"]
+    assert trusted == "${KONG_TRUSTED_IPS:-127.0.0.1}"
+    api = services()["saga-orchestrator-1"]["environment"]
+    assert api["SAGA_TRUSTED_PROXIES"] == "${SAGA_TRUSTED_PROXIES:-1}"
+
+
 def test_prefixes_stay_on_the_path_as_the_service_takes_them_off(orchestrator: Any) -> None:
-    assert [route["strip_path"] for route in orchestrator["routes"]] == [False, False]
+    assert [route["strip_path"] for route in orchestrator["routes"]] == [False] * 3
 
 
 def test_a_load_on_the_health_check_meets_no_limit(kong: Any, orchestrator: Any) -> None:

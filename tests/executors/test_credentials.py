@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import override_settings
@@ -103,6 +104,38 @@ def test_it_is_taken_out_of_outputs_and_nothing_else_is(serve, step):
     assert (output["id"], output["kind"]) == ("no. •••", "Bearer")
     for secret in (TOKEN, BASIC, LOGIN):
         assert secret not in json.dumps(output)
+
+
+ODD = "tok-4f9a/77e1+aBcD=="
+SPELT = [
+    ODD.replace("/", "\\/"),  # PHP
+    ODD.replace("+", "\\u002B"),  # .NET
+    ODD.replace("=", "\\u003d"),
+    ODD.replace("/", "&#x2F;").replace("=", "&#61;"),  # pages
+    quote(quote(ODD, safe=""), safe=""),
+]
+
+
+@pytest.mark.parametrize("spelt", SPELT)
+@pytest.mark.parametrize("rest", ["", "x" * 9000], ids=["short", "cut off by us"])
+def test_it_is_hidden_however_the_participant_spells_it(serve, caplog, spelt, rest):
+    body = f'{{"headers": {{"authorization": "Bearer {spelt}"}}, "trace": "{rest}"}}'
+    with override_settings(SAGA_AUTHORIZATIONS={"partner": f"Bearer {ODD}"}):
+        serve(answers(http(500, body.encode()), http(200, json.dumps({"id": spelt}).encode())))
+        refused, taken = attempt(Plain, "take"), attempt(Plain, "take")
+    for told in (refused.error, json.dumps(refused.answer), json.dumps(taken.output), caplog.text):
+        assert "tok-4f9a" not in told
+    assert taken.output == {"id": "•••", "kind": ""}
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_it_is_hidden_where_it_is_the_name_of_a_field(serve, caplog, status):
+    body = {"errors": {TOKEN: "is not known"}, TOKEN: 1, "code": {"a": [{TOKEN: None}]}}
+    serve(answers(http(status, json.dumps(body).encode())))
+    outcome = attempt(Plain, "take")
+    assert outcome.answer is not None
+    assert TOKEN not in f"{outcome.error} {outcome.answer} {caplog.text}"
+    assert "is not known" in outcome.answer["body"]
 
 
 def test_what_was_stored_is_shown_without_it():

@@ -12,7 +12,7 @@ import pytest
 
 from tests.input.conftest import BODY_LIMIT
 from tests.input.guard import BODY, Guard, faults
-from tests.input.wire import SAGAS, parse, request
+from tests.input.wire import SAGAS, exchange, parse, request
 
 pytestmark = pytest.mark.xdist_group("input")
 
@@ -139,6 +139,13 @@ NO_HTTP: list[tuple[bytes, int]] = [
 @pytest.mark.parametrize(("sent", "status"), NO_HTTP, ids=range(len(NO_HTTP)))
 def test_what_is_no_http_is_gunicorns_to_refuse(guard: Guard, sent: bytes, status: int) -> None:
     guard.refused_by_gunicorn(sent, status)
+
+
+@pytest.mark.parametrize("line", [b"SCRIPT_NAME: /x", b"SCRIPT_NAME: /health", b"PATH_INFO: /x"])
+def test_no_header_says_what_the_path_is(guard: Guard, line: bytes) -> None:
+    answer = exchange(guard.service.url, request("GET", "/health/live", b"", line))
+    assert answer is not None
+    assert answer.status == 200
 
 
 # --- Bodies that do not arrive ----------------------------------------------------------------
