@@ -13,6 +13,7 @@ from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
 
 from sagaproject import draining
+from sagas.management.careful import count_carefully
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -25,6 +26,8 @@ class Logger(glogging.Logger):  # type: ignore[misc]
             self.error_log.removeHandler(handler)
         self.error_log.propagate = True
 
+
+count_carefully()  # before the application makes the first metric
 
 workers = settings.SAGA_API_PROCESSES
 worker_class = "sagaproject.api_worker.ApiWorker"
