@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 import requests
@@ -155,6 +155,20 @@ def test_who_fails_is_away():
     look = Look("some", read)
     look.begin()
     assert look.found(time.monotonic() + 10) is None
+
+
+def test_who_finds_no_thread_looks_again(monkeypatch: pytest.MonkeyPatch):
+    look = Look("some", list)
+
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            look.begin()
+    look.begin()
+    assert look.found(time.monotonic() + 10) == []
 
 
 def figures() -> dict[str, float]:
