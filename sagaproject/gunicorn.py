@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
+import os
 import signal
 from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from gunicorn import glogging
-from prometheus_client.multiprocess import mark_process_dead
+from prometheus_client import values
 
 from sagaproject import draining
+from sagas.management.careful import count_carefully
+from sagas.management.counts import VARIABLE
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -25,6 +29,15 @@ class Logger(glogging.Logger):  # type: ignore[misc]
             self.error_log.removeHandler(handler)
         self.error_log.propagate = True
 
+
+_place = f"{os.getpid()}"
+"""Of this process among those of the instance."""
+
+# Before the application makes the first metric. Who takes a dead process's place goes on with its
+# numbers: else each that dies would leave files of its own.
+count_carefully()
+if VARIABLE in os.environ:
+    values.ValueClass = values.MultiProcessValue(lambda: _place)  # type: ignore[no-untyped-call]
 
 workers = settings.SAGA_API_PROCESSES
 worker_class = "sagaproject.api_worker.ApiWorker"
@@ -73,6 +86,13 @@ def on_reload(server: Any) -> None:
     draining.replace_up_to(server.worker_age)
 
 
-def child_exit(server: Any, worker: Any) -> None:
-    """Take a dead process's live gauges out of the metrics; its counters stay."""
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the process the first place that is free."""
+    taken = {each.place for each in server.WORKERS.values()}
+    worker.place = next(place for place in itertools.count() if place not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Count at that place."""
+    global _place
+    _place = f"{server.pid}-{worker.place}"

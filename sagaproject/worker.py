@@ -15,10 +15,12 @@ from threading import Event
 import django
 from prometheus_client import values
 
+from sagas.management.careful import count_carefully
 from sagas.management.counts import PROCESS
 
+# Before the first metric is made, which decides where it is kept.
+count_carefully()
 if _process := os.environ.get(PROCESS):
-    # Before the first metric is made, which decides in which file it is kept.
     values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaproject.settings")

@@ -169,8 +169,9 @@ class Postgres(Server):
                 )
                 if not known.fetchone():
                     connection.execute(f"create database {self.database}")
-        except psycopg.OperationalError:
-            return False
+        except psycopg.OperationalError as error:
+            # Others were quicker, and have all its connections: then it answers, too.
+            return "too many clients" in str(error)
         return True
 
 

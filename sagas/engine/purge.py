@@ -113,4 +113,4 @@ def _delete(
     rows: QuerySet[Saga] | QuerySet[SagaStep] | QuerySet[SagaEvent] | QuerySet[Proposal],
 ) -> int:
     """One statement: `delete()` would read every saga, and look for what belongs to it."""
-    return rows._raw_delete(rows.db)
+    return rows._raw_delete(rows.db) or 0  # None where there is nothing to ask for

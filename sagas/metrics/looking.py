@@ -29,8 +29,9 @@ class Look:
         """Ask, unless that was done a moment ago or is being done."""
         with self._lock:
             if self._thread is None and time.monotonic() >= self._until:
-                self._thread = Thread(target=self._ask, name=f"look-{self.name}", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._ask, name=f"look-{self.name}", daemon=True)
+                thread.start()  # may fail, and is tried again with the next look
+                self._thread = thread
 
     def found(self, until: float) -> list[Metric] | None:
         """What it says now; None: it is away, or has not answered by then (monotonic clock).

@@ -226,6 +226,9 @@ def test_what_cannot_be_read_stays_and_the_others_go(tmp_path: Path) -> None:
     assert "1 sagas stay: their rows cannot be read" in said(*OLD, "--archive", str(tmp_path))
     assert Saga.objects.get().pk == odd.pk
     assert not there(other)
+    alone = said(*OLD, "--archive", str(tmp_path), "--limit", "5")
+    assert alone.startswith("0 sagas that ended before")
+    assert "1 sagas stay" in alone
 
 
 @pytest.mark.django_db(transaction=True)

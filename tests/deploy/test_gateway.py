@@ -1,6 +1,7 @@
 """Two instances behind a gateway: both work, one may die, and all may be replaced, unnoticed."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -8,6 +9,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,6 +217,27 @@ def test_an_instance_that_is_to_end_serves_on_and_says_so(deployment: Deployment
         instance.process.send_signal(signal.SIGTERM)
         assert instance.process.wait(15) == 0
     assert time.monotonic() - told < 25
+
+
+def test_a_process_that_dies_leaves_its_numbers_to_the_next(deployment: Deployment) -> None:
+    instance = Instance(deployment.service, "instance-4")
+    instance.wait_until_ready()
+    [folder] = (deployment.service.folder / "instance-4" / "metrics").iterdir()
+    kept: set[Path] = set()
+    for number in (1, 2, 3):
+        assert requests.get(f"{instance.url}/api/v1/sagas", timeout=10).ok
+        assert instance.lists() == number
+        kept = kept or {*folder.glob("*.db")}
+        [child] = children(instance.process.pid)
+        os.kill(child, signal.SIGKILL)
+        eventually(partial(_is_replaced, instance, child), 10, "another serves")
+    assert {*folder.glob("*.db")} == kept
+    instance.process.terminate()
+    assert instance.process.wait(30) == 0
+
+
+def _is_replaced(instance: Instance, child: int) -> bool:
+    return child not in children(instance.process.pid) and instance.ready()
 
 
 def _reload(instance: Instance) -> None:

@@ -17,7 +17,8 @@ from tests.deploy.prometheus import CONFIG, RULES, NoPrometheus, program
 pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(150)]
 
 PURCHASE = 'type="purchase_saga"'
-ENDED = "django_http_responses_total_by_status_total"
+ENDED = "django_http_responses_total_by_status_view_method_total"
+LISTED = 'view="saga-list",method="GET"'
 
 WELL = {
     'up{job="saga-orchestrator",instance="a"}': "1x45",
@@ -37,8 +38,9 @@ WELL = {
     'saga_breaker_open{participant="payment"}': "0x45",
     'saga_dependency_up{dependency="database"}': "1x45",
     "saga_database_read_only": "0x45",
-    f'{ENDED}{{status="200"}}': "0+600x45",
-    f'{ENDED}{{status="503"}}': "0+1x45",
+    f'{ENDED}{{status="200",{LISTED}}}': "0+600x45",
+    f'{ENDED}{{status="503",{LISTED}}}': "0+1x45",
+    f'{ENDED}{{status="200",view="health-ready",method="GET"}}': "0+9000x45",
 }
 """Series where all is well, a sample a minute, with moments as there are in any service."""
 
@@ -89,7 +91,7 @@ CASES = (
         1,
     ),
     Case("SagaDatabaseReadOnly", {"saga_database_read_only": _then("1")}, 1),
-    Case("SagaApiErrors", {f'{ENDED}{{status="503"}}': "0+1x15 15+300x30"}, 7),
+    Case("SagaApiErrors", {f'{ENDED}{{status="503",{LISTED}}}': "0+1x15 15+300x30"}, 7),
 )
 
 

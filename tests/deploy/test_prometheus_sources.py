@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 import requests
@@ -54,6 +54,38 @@ def test_what_the_gone_counted_is_deleted_and_what_the_living_count_is_kept(tmp_
             assert numbers.exists()
     with sharing(tmp_path):
         assert not numbers.exists()
+
+
+FULL = """
+import os, sys
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]  # before the import
+from sagas.management import careful; careful.count_carefully()
+from prometheus_client import CollectorRegistry, Counter, multiprocess
+def full(*_):
+    raise OSError(28, "full")
+if sys.argv[2] == "begin":
+    os.posix_fallocate = full
+counter = Counter("some", "", ["label"])
+counter.labels("first").inc()
+if sys.argv[2] == "later":
+    os.posix_fallocate = full
+for number in range(2000):
+    counter.labels(str(number) * 20).inc()
+assert counter.labels("7" * 20)._value.get() == 1
+seen = CollectorRegistry(); multiprocess.MultiProcessCollector(seen)
+print(seen.get_sample_value("some_total", {"label": "first"}))
+"""
+
+
+@pytest.mark.parametrize(("when", "seen"), [("never", "1.0"), ("begin", "None"), ("later", "1.0")])
+def test_a_full_disk_ends_no_process(tmp_path: Path, when: str, seen: str):
+    """Nobody writes to a page that has no block: that would be a SIGBUS."""
+    command = [sys.executable, "-c", FULL, str(tmp_path), when]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, seen), done.stderr
+    blocks = [(file.stat().st_blocks * 512, file.stat().st_size) for file in tmp_path.glob("*.db")]
+    assert all(0 < size <= kept for kept, size in blocks)
+    assert bool(blocks) == (when != "begin")
 
 
 def test_a_port_that_is_taken_is_a_warning_until_it_is_free(
@@ -123,6 +155,20 @@ def test_who_fails_is_away():
     look = Look("some", read)
     look.begin()
     assert look.found(time.monotonic() + 10) is None
+
+
+def test_who_finds_no_thread_looks_again(monkeypatch: pytest.MonkeyPatch):
+    look = Look("some", list)
+
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            look.begin()
+    look.begin()
+    assert look.found(time.monotonic() + 10) == []
 
 
 def figures() -> dict[str, float]:

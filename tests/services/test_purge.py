@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import itertools
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -132,6 +133,37 @@ def test_sagas_that_ended_at_one_moment_are_all_found() -> None:
     Saga.objects.update(ended_at=then, updated_at=then)
     assert [batch.sagas for batch in purge(batch=2)] == [2, 2, 1]
     assert not there(*sagas)
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+def test_what_is_kept_is_asked_about_once(apart: int) -> None:
+    """It is passed by, whether or not others ended at the same moment."""
+    sagas = [aged(staging.completed(), 91) for _ in range(3)]
+    then = selectors.database_now() - timedelta(days=91)
+    for number, saga in enumerate(sagas):
+        Saga.objects.filter(pk=saga.pk).update(ended_at=then + number * timedelta(hours=apart))
+    batches = itertools.islice(_kept(old()), 4)
+    assert [(batch.sagas, batch.kept) for batch in batches] == [(0, 1)] * 3
+    assert there(*sagas) == sagas
+
+
+def _kept(which: Old) -> Iterator[Batch]:
+    after = None
+    while (batch := delete_batch(which, after=after, size=1, keep=lambda ids: [])).last:
+        after = batch.last
+        yield batch
+
+
+@override_settings(SAGA_TWO_PERSON=True)
+def test_a_saga_that_was_proposed_for_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choice does not see the proposal, which is committed before the saga is locked."""
+    saga = aged(staging.completed(), 91)
+    fingerprint = services.preview(saga.pk, tr.Compensate()).fingerprint
+    services.propose(saga.pk, actor="user:ann", reason="recall", fingerprint=fingerprint)
+    which = old()
+    monkeypatch.setattr(Old, "sagas", lambda self: Saga.objects.filter(ended_at__lt=self.before))
+    assert delete_batch(which, after=None, size=10, keep=list).sagas == 0
+    assert there(saga) == [saga]
 
 
 def test_a_batch_takes_few_statements_however_large() -> None:
