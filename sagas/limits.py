@@ -36,12 +36,16 @@ def left(window: int) -> int:
 
 def forget(what: str, window: int) -> None:
     """Count from nothing again."""
+    if cache_away:
+        return
     with suppress(Exception):
         cache.delete(_key(what, window))
 
 
 def take_back(what: str, window: int) -> None:
     """Count one less."""
+    if cache_away:
+        return
     with suppress(Exception):
         cache.decr(_key(what, window))
 

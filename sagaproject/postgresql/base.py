@@ -6,6 +6,7 @@ connections open and answers nothing: neither keep-alives nor its own `statement
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.db.backends.postgresql import base
@@ -28,6 +29,9 @@ class BoundedConnection(Connection[Any]):
         try:
             return super().wait(gen, interval, limit)
         except errors._WaitTimeout as error:
+            # Else it may go on for long, for nobody, and hold one of the server's connections.
+            with suppress(Exception):
+                self.cancel_safe(timeout=_GREETING)
             # Nobody knows what became of the statement: the connection is not to be used again.
             self.pgconn.finish()
             raise OperationalError(f"no answer within {limit:g} s") from error
