@@ -91,6 +91,14 @@ def test_the_instances_are_those_of_the_description() -> None:
     assert services()["kong"]["ports"] == ["8000:8000"]
 
 
+def test_the_guide_names_the_ports() -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    for name, what in (("kong", "Kong serves"), ("grafana", "Grafana is at")):
+        [published] = services()[name]["ports"]
+        port = published.removeprefix("127.0.0.1:").split(":")[0]
+        assert f"{what} http://localhost:{port}" in " ".join(guide.split())
+
+
 def test_the_gateway_reaches_neither_database_nor_redis() -> None:
     reached = set(services()["kong"]["networks"])
     for name in ("saga-orchestrator-db", "redis", "redis-cache"):
@@ -133,6 +141,15 @@ def test_the_service_takes_its_settings(name: str) -> None:
         assert url.rsplit(":", 1)[1] in str(shop["healthcheck"]["test"])
     assert config.secret_key(env, settings.STATE_DIR, production=True).startswith("0123")
     assert env.problems == []
+
+
+def test_the_workers_metrics_are_where_they_are_looked_for() -> None:
+    worker = services()["saga-worker"]
+    port = worker["environment"]["SAGA_METRICS_PORT"]
+    assert f"127.0.0.1:{port}/metrics" in worker["healthcheck"]["test"][-1]
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    [job] = [job for job in scraped["scrape_configs"] if job["job_name"] == "saga-worker"]
+    assert [found["port"] for found in job["dns_sd_configs"]] == [int(port)]
 
 
 def test_messages_are_kept_and_cached_values_are_not() -> None:
