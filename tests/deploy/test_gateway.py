@@ -1,7 +1,9 @@
 """Two instances behind a gateway: both work, one may die, and all may be replaced, unnoticed."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from django.conf import settings
 from sagaproject import gunicorn
 from tests.acceptance.buyers import Buyers
 from tests.acceptance.service import PURCHASE, children, eventually
-from tests.deploy.gateway import CADDYFILE, DRAIN, Deployment, Instance, caddy
+from tests.deploy.gateway import CADDYFILE, DRAIN, Deployment, Instance, caddy, connects
 
 pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(180)]
 
@@ -172,6 +174,28 @@ def test_an_instance_that_is_to_end_serves_on_and_says_so(deployment: Deployment
         instance.process.send_signal(signal.SIGTERM)
         assert instance.process.wait(15) == 0
     assert time.monotonic() - told < 25
+
+
+def test_processes_of_an_instance_that_was_killed_let_go_of_its_port(
+    deployment: Deployment,
+) -> None:
+    """And still answer what they have begun."""
+    instance = Instance(deployment.service, "instance-4")
+    instance.wait_until_ready()
+    body = json.dumps({"type": "purchase_saga", "data": PURCHASE}).encode()
+    head = (
+        "POST /api/v1/sagas HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", instance.port), timeout=20) as begun:
+        begun.sendall(head.encode())
+        assert begun.recv(1000).startswith(b"HTTP/1.1 100 ")
+        os.kill(instance.process.pid, signal.SIGKILL)  # it alone
+        instance.process.wait()
+        eventually(lambda: not connects(instance.port), 10, "the port is free")
+        begun.sendall(body)
+        answer = begun.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 201 ")
 
 
 def _reload(instance: Instance) -> None:
