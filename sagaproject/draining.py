@@ -48,3 +48,17 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def finish(self, number: int, frame: FrameType | None) -> None:
         """Take no more connections, answer the requests in flight, and end."""
         super().handle_exit(number, frame)
+
+    def is_parent_alive(self) -> bool:
+        """Whether the instance's main process lives; without it this one ends.
+
+        The port is let go of at once. Else it would hold connections that nobody accepts, and keep
+        the instance's successor out, until all that is in flight has been answered.
+        """
+        if super().is_parent_alive():
+            return True
+        self.alive = False  # so that connections are closed with their next answer
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        return False

@@ -104,11 +104,19 @@ def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
 
 
 def _by_key(client: str, key: str, digest: str) -> Saga | None:
-    wanted = Saga.objects.filter(idempotency_key=key, client=client)
-    saga = wanted.prefetch_related("steps").first()
-    if saga is not None and saga.request_digest != digest:
-        raise KeyReused(key)
-    return saga
+    """The saga that the key stands for: the client's own, or one of a request without a name.
+
+    Requests had no names before API keys were asked for, and may be repeated with one since. What
+    others sent without a name is no reason to refuse a key.
+    """
+    found = Saga.objects.filter(idempotency_key=key, client__in={client, ""})
+    sagas = {saga.client: saga for saga in found.prefetch_related("steps")}
+    if (own := sagas.get(client)) is not None:
+        if own.request_digest != digest:
+            raise KeyReused(key)
+        return own
+    nameless = sagas.get("")
+    return nameless if nameless is not None and nameless.request_digest == digest else None
 
 
 def _digest(value: Any) -> str:

@@ -287,6 +287,21 @@ def test_a_clients_idempotency_keys_are_its_own(api: Api, settings: Any) -> None
     assert clients[2].startswith("user:ann")
 
 
+def test_a_request_of_before_there_were_keys_may_be_repeated_with_one(
+    api: Api, settings: Any
+) -> None:
+    settings.SAGA_API_OPEN = True
+    first = api.create(Idempotency_Key="k")
+    settings.SAGA_API_OPEN = False
+    shop, bank = keys.key(), keys.key(name="bank")
+    repeated = create(api, shop)
+    assert repeated.json["id"] == first.json["id"]
+    assert repeated.headers["idempotency-replayed"] == "true"
+    other = create(api, bank, purchase(store_id=2))
+    assert (other.status, other.json["id"] == first.json["id"]) == (201, False)
+    assert create(api, bank).status == 422
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_clients_at_the_same_moment_each_makes_its_saga(contract: Contract) -> None:
     texts = [keys.key(name=f"client{number % 2}") for number in range(8)]

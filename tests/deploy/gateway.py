@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -24,6 +25,12 @@ def caddy() -> str:
     """The gateway's program: SAGA_TEST_CADDY, or the one of the development requirements."""
     found = os.environ.get("SAGA_TEST_CADDY")
     return found or shutil.which("caddy", path=str(Path(sys.executable).parent)) or "caddy"
+
+
+def connects(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Instance:

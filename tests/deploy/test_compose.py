@@ -91,6 +91,14 @@ def test_the_instances_are_those_of_the_description() -> None:
     assert services()["kong"]["ports"] == ["8000:8000"]
 
 
+def test_the_guide_names_the_ports() -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    for name, what in (("kong", "Kong serves"), ("grafana", "Grafana is at")):
+        [published] = services()[name]["ports"]
+        port = published.removeprefix("127.0.0.1:").split(":")[0]
+        assert f"{what} http://localhost:{port}" in " ".join(guide.split())
+
+
 def test_the_gateway_reaches_neither_database_nor_redis() -> None:
     reached = set(services()["kong"]["networks"])
     for name in ("saga-orchestrator-db", "redis", "redis-cache"):

@@ -20,7 +20,7 @@ from django.conf import settings
 from sagaproject import gunicorn
 from tests.acceptance.buyers import Buyers
 from tests.acceptance.service import PURCHASE, children, eventually
-from tests.deploy.gateway import CADDYFILE, DRAIN, Deployment, Instance, caddy
+from tests.deploy.gateway import CADDYFILE, DRAIN, Deployment, Instance, caddy, connects
 
 pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
 
@@ -238,6 +238,28 @@ def test_a_process_that_dies_leaves_its_numbers_to_the_next(deployment: Deployme
 
 def _is_replaced(instance: Instance, child: int) -> bool:
     return child not in children(instance.process.pid) and instance.ready()
+
+
+def test_processes_of_an_instance_that_was_killed_let_go_of_its_port(
+    deployment: Deployment,
+) -> None:
+    """And still answer what they have begun."""
+    instance = Instance(deployment.service, "instance-5")
+    instance.wait_until_ready()
+    body = json.dumps({"type": "purchase_saga", "data": PURCHASE}).encode()
+    head = (
+        "POST /api/v1/sagas HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", instance.port), timeout=20) as begun:
+        begun.sendall(head.encode())
+        assert begun.recv(1000).startswith(b"HTTP/1.1 100 ")
+        os.kill(instance.process.pid, signal.SIGKILL)  # it alone
+        instance.process.wait()
+        eventually(lambda: not connects(instance.port), 10, "the port is free")
+        begun.sendall(body)
+        answer = begun.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 201 ")
 
 
 def _reload(instance: Instance) -> None:
