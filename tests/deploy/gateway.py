@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,13 @@ def caddy() -> str:
     """The gateway's program: SAGA_TEST_CADDY, or the one of the development requirements."""
     found = os.environ.get("SAGA_TEST_CADDY")
     return found or shutil.which("caddy", path=str(Path(sys.executable).parent)) or "caddy"
+
+
+def directives(program: str) -> dict[str, str]:
+    """What the Caddyfile has to be told for this version of Caddy."""
+    told = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
+    version = tuple(map(int, re.findall(r"\d+", told.stdout)[:3]))
+    return {"SAGA_GATEWAY_BUFFERS": "buffer_requests"} if version < (2, 6, 3) else {}
 
 
 def connects(port: int) -> bool:

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.acceptance.service import eventually
-from tests.deploy.gateway import CADDYFILE, caddy, connects
+from tests.deploy.gateway import CADDYFILE, caddy, connects, directives
 from tests.free_port import free_port
 
 PROGRAMS = sorted({caddy(), shutil.which("caddy", path="/usr/bin") or caddy()})
@@ -56,6 +56,7 @@ def test_what_is_posted_to_one_that_is_gone_gets_to_the_other(
         "SAGA_GATEWAY_BIND": "127.0.0.1",
         "SAGA_INSTANCES": f"127.0.0.1:{free_port()} 127.0.0.1:{instance}",
         "HOME": str(tmp_path),
+        **directives(program),
     }
     command = [program, "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
     adapted = subprocess.run(command, env=env, capture_output=True, check=True, timeout=60)
