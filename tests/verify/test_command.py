@@ -351,13 +351,15 @@ def test_what_clients_were_told_is_held_against_the_database(
 
 
 def test_two_clients_may_use_one_key(shop: Shop, tmp_path: Path) -> None:
-    one = keyed("k")
-    two = services.create_saga(
-        "purchase_saga", made.PURCHASE, execute=True, actor="api", client="b", idempotency_key="k"
-    ).saga
-    good = [told(key="k", saga_id=one), told(key="k", saga_id=str(two.pk), client="b")]
+    one, two = (
+        services.create_saga(
+            "purchase_saga", made.PURCHASE, execute=True, actor="api", client=c, idempotency_key="k"
+        ).saga
+        for c in "ab"
+    )
+    good = [told(key="k", saga_id=str(saga.pk), client=saga.client) for saga in (one, two)]
     assert numbers(result("--running", "--clients", lines(tmp_path / "good", *good))) == set()
-    wrong = [told(key="k", saga_id=one, client="b")]
+    wrong = [told(key="k", saga_id=str(one.pk), client="b")]
     assert numbers(result("--running", "--clients", lines(tmp_path / "wrong", *wrong))) == {14}
     status, said = verify("--clients", lines(tmp_path / "odd", told(client=1)))
     assert (status, "client is not a text" in said) == (2, True)
