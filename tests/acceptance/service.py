@@ -74,6 +74,7 @@ class Service:
         self.http = requests.Session()
         self.shop = Shop(folder / "shop", ports={"inventory": 0, "payment": 0, "sales": 0})
         self.processes: list[subprocess.Popen[bytes]] = []
+        self._verifier: subprocess.Popen[str] | None = None
         self.port = port
         self.log: Path | None = None
         """Where the processes' output goes; None: where that of the tests goes."""
@@ -85,6 +86,8 @@ class Service:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self._verifier is not None:
+            self._verifier.communicate(timeout=30)
         for process in self.processes:
             if process.poll() is None:
                 process.terminate()
@@ -112,12 +115,22 @@ class Service:
 
     def verify(self, *arguments: str) -> Any:
         """What `manage.py verify` finds, as JSON values."""
-        command = [sys.executable, "manage.py", "verify", "--participants", "--json", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode in (0, 1), done.stderr
-        return json.loads(done.stdout)
+        if self._verifier is None:
+            self._verifier = subprocess.Popen(
+                [sys.executable, "-m", "tests.acceptance.verifier"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=self._environment(DJANGO_SETTINGS_MODULE="sagaproject.settings"),
+            )
+        assert self._verifier.stdin is not None
+        assert self._verifier.stdout is not None
+        self._verifier.stdin.write(json.dumps(["--participants", "--json", *arguments]) + "\n")
+        self._verifier.stdin.flush()
+        status, found = json.loads(self._verifier.stdout.readline())
+        assert status in (0, 1), found
+        return json.loads(found)
 
     def broken(self, *ids: str) -> list[str]:
         """Which promises are broken of these sagas."""

@@ -22,7 +22,7 @@ from tests.api.contract import COMMITTED
 from tests.free_port import free_port
 from tests.input.guard import Guard, faults
 
-EXAMPLES = int(os.environ.get("SAGA_TEST_EXAMPLES") or 6)
+EXAMPLES = int(os.environ.get("SAGA_TEST_EXAMPLES") or 4)
 SEED = os.environ.get("SAGA_TEST_SEED") or "1"
 
 pytestmark = [
