@@ -19,6 +19,7 @@ from shop import Shop
 from tests import emptying
 
 NO_BROWSER = "browser tests skipped:"
+NO_PROMETHEUS = "Prometheus tests skipped:"
 QUICK = {
     "SAGA_RETRY": {"max_retries": 3, "delay": 0.02, "multiplier": 1, "max_delay": 1},
     "SAGA_CALL_TIMEOUT": 1,
@@ -27,10 +28,11 @@ QUICK = {
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say that there was no browser, also where skipped tests are not listed."""
+    """Say what there was not, also where skipped tests are not listed."""
     skipped = terminalreporter.getreports("skipped")
     reasons = {r.longrepr[2] for r in skipped if isinstance(r.longrepr, tuple)}
-    for reason in sorted(reason for reason in reasons if NO_BROWSER in reason):
+    told = (NO_BROWSER, NO_PROMETHEUS)
+    for reason in sorted(reason for reason in reasons if any(each in reason for each in told)):
         terminalreporter.write_line(reason.removeprefix("Skipped: "), yellow=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -9,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import requests
 import yaml
 
 from tests.acceptance.service import ROOT, eventually
+from tests.conftest import NO_PROMETHEUS
 from tests.free_port import free_port
 
 DEPLOY = ROOT / "deploy"
@@ -22,17 +25,13 @@ RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
 _FETCH_SECONDS = 75
 
 
-class NoPrometheus(Exception):
-    """There is no Prometheus, and none can be fetched; why."""
-
-
 def program(name: str) -> str:
-    """The path of `prometheus` or `promtool`, fetched now if need be. Raises NoPrometheus."""
+    """The path of `prometheus` or `promtool`, fetched now if need be; else the test is skipped."""
     if found := shutil.which(name):
         return found
     fetched = _cache() / "prometheus" / "usr" / "bin" / name
-    if not fetched.exists():
-        _fetch(_cache())
+    if not fetched.exists() and (why := _fetch(_cache())):
+        pytest.skip(f"{NO_PROMETHEUS} {why}")
     return str(fetched)
 
 
@@ -41,10 +40,11 @@ def _cache() -> Path:
     return Path(home) / "saga-orchestrator"
 
 
-def _fetch(cache: Path) -> None:
-    """Unpack Debian's package in the folder; of racing processes one wins."""
+@functools.cache  # what cannot be fetched is not waited for again
+def _fetch(cache: Path) -> str:
+    """Unpack Debian's package in the folder; of racing processes one wins. Why not, or empty."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise NoPrometheus("no prometheus on PATH, and no apt-get to fetch it with")
+        return "no prometheus on PATH, and no apt-get to fetch it with"
     mine = cache / f"fetching-{os.getpid()}"
     mine.mkdir(parents=True)
     script = (
@@ -62,13 +62,14 @@ def _fetch(cache: Path) -> None:
         )
         if done.returncode:
             why = (done.stderr.strip().splitlines() or ["?"])[-1]
-            raise NoPrometheus(f"no prometheus on PATH, and apt-get cannot fetch it: {why}")
+            return f"no prometheus on PATH, and apt-get cannot fetch it: {why}"
         if not (cache / "prometheus").exists():
             (mine / "unpacked").rename(cache / "prometheus")
-    except subprocess.TimeoutExpired as error:
-        raise NoPrometheus(f"fetching prometheus took more than {_FETCH_SECONDS} s") from error
+    except subprocess.TimeoutExpired:
+        return f"fetching prometheus took more than {_FETCH_SECONDS} s"
     finally:
         shutil.rmtree(mine, ignore_errors=True)
+    return ""
 
 
 def config(targets: dict[str, list[str]], rules: list[Path]) -> dict[str, Any]:

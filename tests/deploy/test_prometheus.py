@@ -14,7 +14,7 @@ import requests
 
 from tests.acceptance.service import Service, children, eventually
 from tests.deploy.dashboards import names, queries
-from tests.deploy.prometheus import NoPrometheus, Prometheus, program
+from tests.deploy.prometheus import Prometheus, program
 from tests.free_port import free_port
 
 pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(180)]
@@ -75,10 +75,7 @@ class Observed:
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    try:
-        program("prometheus")
-    except NoPrometheus as why:
-        pytest.skip(str(why))
+    program("prometheus")
     folder = tmp_path_factory.mktemp("observed")
     second, metrics = free_port(), free_port()
     with Service(folder, free_port(), **QUICK) as service:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.acceptance.service import ROOT
-from tests.deploy.prometheus import CONFIG, RULES, NoPrometheus, program
+from tests.deploy.prometheus import CONFIG, RULES, program
 
 pytestmark = [pytest.mark.xdist_group("degraded"), pytest.mark.timeout(150)]
 
@@ -97,10 +97,7 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    try:
-        return program("promtool")
-    except NoPrometheus as why:
-        pytest.skip(str(why))
+    return program("promtool")
 
 
 def groups() -> list[dict[str, Any]]:
