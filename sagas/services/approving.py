@@ -62,6 +62,7 @@ def propose(saga_id: UUID, *, actor: str, reason: str, fingerprint: str) -> Prop
                 proposed_at=selectors.database_now(),
             )
     except IntegrityError:
+        get_saga(saga_id)  # it may have been purged meanwhile
         raise AlreadyProposed(str(saga_id)) from None
 
 
