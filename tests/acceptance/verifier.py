@@ -18,12 +18,13 @@ def main() -> None:
     """Answer until there are no more lines."""
     django.setup()
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
+        sys.stdout.write(json.dumps(verify(*json.loads(line))) + "\n")
         sys.stdout.flush()
+        connections.close_all()  # the next time there may be another server
 
 
-def answer(arguments: list[str]) -> tuple[int, str]:
-    """What the command would end with, and print."""
+def verify(*arguments: str) -> tuple[int, str]:
+    """Exit status and output; what stands on the error output when it could not check."""
     out = io.StringIO()
     try:
         call_command("verify", *arguments, stdout=out)
@@ -31,8 +32,6 @@ def answer(arguments: list[str]) -> tuple[int, str]:
         return int(str(end.code)), out.getvalue()
     except CommandError as error:
         return error.returncode, str(error)
-    finally:
-        connections.close_all()  # the next one may find another server
     return 0, out.getvalue()
 
 

@@ -17,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import override_settings
 
@@ -29,6 +28,7 @@ from sagas.verify.history import History
 from sagas.verify.invariants import TITLES
 from sagas.verify.sources import Ledger, Source
 from shop import Shop
+from tests.acceptance.verifier import verify
 from tests.api.client import on_servers
 from tests.free_port import free_port
 from tests.verify import made
@@ -36,18 +36,6 @@ from tests.verify import made
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def verify(*arguments: str) -> tuple[int, str]:
-    """Exit status and output; what stands on the error output when it could not check."""
-    out = io.StringIO()
-    try:
-        call_command("verify", *arguments, stdout=out)
-    except SystemExit as end:
-        return int(str(end.code)), out.getvalue()
-    except CommandError as error:
-        return error.returncode, str(error)
-    return 0, out.getvalue()
 
 
 def result(*arguments: str) -> dict[str, Any]:
