@@ -100,6 +100,8 @@ def _postgresql(name: str, parts: dict[str, str], options: dict[str, str]) -> di
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
+            # The engine's few statements are parsed and planned once for a connection.
+            "prepare_threshold": 2,
             **options,
         },
     }

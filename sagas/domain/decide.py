@@ -38,7 +38,15 @@ def decide(
     definition: Definition, state: SagaState, trigger: tr.Trigger, now: datetime
 ) -> tuple[ev.Event, ...]:
     """The events that the trigger causes. Raises Illegal, having changed nothing."""
-    return tuple(_on(trigger, Decision(definition, state, now)))
+    return transition(definition, state, trigger, now)[0]
+
+
+def transition(
+    definition: Definition, state: SagaState, trigger: tr.Trigger, now: datetime
+) -> tuple[tuple[ev.Event, ...], SagaState]:
+    """What `decide` gives, and the state to which those events lead."""
+    decision = Decision(definition, state, now)
+    return tuple(_on(trigger, decision)), decision.state
 
 
 @singledispatch

@@ -11,12 +11,11 @@ from datetime import timedelta
 from threading import Lock
 from uuid import UUID
 
-from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
 from sagas.domain import trace
 from sagas.domain import triggers as tr
-from sagas.domain.decide import decide
+from sagas.domain.decide import transition
 from sagas.domain.definition import Definition, StepDefinition
 from sagas.domain.events import SagaCreated, replay
 from sagas.domain.rules import Illegal
@@ -57,10 +56,11 @@ class Engine(Writer):
             version=definition.version,
         )
         events: Events = (created,)
+        state = replay(events)
         if execute:
-            events += decide(definition, replay(events), tr.Execute(), saga.created_at)
-        with transaction.atomic():
-            state = store.insert(saga, definition, events, actor=actor, reason=reason)
+            more, state = transition(definition, state, tr.Execute(), saga.created_at)
+            events += more
+        store.insert(saga, definition, events, state, actor=actor, reason=reason)
         self.tell(
             Recorded(
                 saga_id=saga.id,
@@ -92,9 +92,11 @@ class Engine(Writer):
             definition, now = self.executor(loaded).definition, self.now(loaded)
             guard(loaded)
             events: Events = ()
+            state = loaded.state
             for trigger in triggers:
-                events += decide(definition, replay(events, loaded.state), trigger, now)
-            if self.save(loaded, definition, events, now, actor=actor, reason=reason):
+                more, state = transition(definition, state, trigger, now)
+                events += more
+            if self.save(loaded, definition, events, state, now, actor=actor, reason=reason):
                 return
         raise Busy(f"saga {saga_id} is being changed by others")
 
@@ -106,10 +108,10 @@ class Engine(Writer):
         try:
             loaded = store.load(saga_id)
             definition, now = self.executor(loaded).definition, self.now(loaded)
-            events = decide(definition, loaded.state, tr.Lose(owner=owner), now)
+            events, after = transition(definition, loaded.state, tr.Lose(owner=owner), now)
         except (Saga.DoesNotExist, store.Unreadable, UnknownDefinition, Illegal):
             return
-        if self.save(loaded, definition, events, now, actor=self.owner) is not None:
+        if self.save(loaded, definition, events, after, now, actor=self.owner) is not None:
             break_lock(saga_id)
 
     def drive(self, saga_id: UUID, *, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -151,7 +153,8 @@ class Engine(Writer):
         definition = Definition(type=loaded.type, version=loaded.definition_version, steps=steps)
         now = self.now(loaded)
         try:
-            events = decide(definition, loaded.state, tr.Park(reason=why, wait=self.park), now)
+            trigger = tr.Park(reason=why, wait=self.park)
+            events, after = transition(definition, loaded.state, trigger, now)
         except Illegal:
             return  # not due
-        self.save(loaded, definition, events, now, actor=self.owner)
+        self.save(loaded, definition, events, after, now, actor=self.owner)

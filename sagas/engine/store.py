@@ -14,16 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import DataError, transaction
-from django.db.models.functions import Now
+from django.db import DataError
 
 from sagas.domain.codec import encode
 from sagas.domain.definition import Definition
-from sagas.domain.events import Event, evolve, replay
+from sagas.domain.events import Claimed, Event
 from sagas.domain.mending import DataEdited
-from sagas.domain.rules import next_call
 from sagas.domain.state import (
-    ENDED,
     CallKind,
     Direction,
     Effect,
@@ -32,7 +29,24 @@ from sagas.domain.state import (
     StepState,
     StepStatus,
 )
-from sagas.models import Saga, SagaEvent, SagaStep
+from sagas.engine import rows
+from sagas.engine.columns import saga_columns, step_columns
+from sagas.engine.rows import Change, EventRow
+from sagas.engine.statements import SagaRow, StepRow
+from sagas.models import Saga, SagaStep
+
+_GIVEN = (
+    "id",
+    "type",
+    "definition_version",
+    "data",
+    "client",
+    "idempotency_key",
+    "request_digest",
+    "trace",
+    "created_at",
+)
+"""The columns that a saga's creator fills."""
 
 
 class Unreadable(Exception):
@@ -63,27 +77,25 @@ class Loaded:
 
 def load(saga_id: UUID) -> Loaded:
     """Read a saga. Raises Saga.DoesNotExist or Unreadable."""
-    wanted = Saga.objects.annotate(db_now=Now()).prefetch_related("steps")
     try:
-        row = wanted.defer("client", "idempotency_key", "request_digest").get(pk=saga_id)
+        row, steps, now = rows.read(saga_id)
     except (DataError, ValueError) as error:  # a time beyond Python's, JSON that is none
         raise Unreadable(f"its rows cannot be read: {error}") from error
-    rows = sorted(row.steps.all(), key=lambda step: step.position)
     return Loaded(
         id=row.id,
         type=row.type,
         definition_version=row.definition_version,
         data=row.data,
-        state=saga_state(row, rows),
-        steps=tuple((step.name, step.compensation) for step in rows),
+        state=saga_state(row, steps),
+        steps=tuple((step.name, step.compensation) for step in steps),
         trace=row.trace,
         started_at=row.started_at,
-        read_at=row.db_now,
+        read_at=now,
         read_tick=time.monotonic(),
     )
 
 
-def saga_state(row: Saga, steps: Sequence[SagaStep]) -> SagaState:
+def saga_state(row: Saga | SagaRow, steps: Sequence[SagaStep | StepRow]) -> SagaState:
     """The state that the rows hold. Raises Unreadable if they hold none."""
     try:
         known = tuple(_step_state(step) for step in steps)
@@ -107,7 +119,7 @@ def saga_state(row: Saga, steps: Sequence[SagaStep]) -> SagaState:
     )
 
 
-def _step_state(row: SagaStep) -> StepState:
+def _step_state(row: SagaStep | StepRow) -> StepState:
     return StepState(
         name=row.name,
         status=StepStatus(row.status),
@@ -124,139 +136,76 @@ def _step_state(row: SagaStep) -> StepState:
 
 
 def insert(
-    saga: Saga, definition: Definition, events: Sequence[Event], *, actor: str, reason: str
-) -> SagaState:
-    """Create the saga, its steps and first events, inside the caller's transaction."""
-    state = replay(events)
-    for name, value in _saga_columns(definition, state, saga.created_at, None).items():
-        setattr(saga, name, value)
-    saga.save(force_insert=True)
-    SagaStep.objects.bulk_create(
-        SagaStep(saga=saga, position=position, name=step.name, compensation=step.compensation)
-        for position, step in enumerate(definition.steps, start=1)
+    saga: Saga,
+    definition: Definition,
+    events: Sequence[Event],
+    state: SagaState,
+    *,
+    actor: str,
+    reason: str,
+) -> None:
+    """Create the saga, its steps and first events, which lead to the state.
+
+    Raises IntegrityError.
+    """
+    now = saga.created_at
+    change = Change(
+        saga_id=saga.id,
+        seq=0,
+        epoch=0,
+        saga=saga_columns(definition, None, state, now),
+        steps=(),
+        events=recorded(SagaState(), events),
+        at=now,
+        actor=actor,
+        reason=reason,
     )
-    append(saga.id, SagaState(), events, saga.created_at, actor, reason)
-    return state
+    given = {name: getattr(saga, name) for name in _GIVEN}
+    rows.create(given, [(step.name, step.compensation) for step in definition.steps], change)
+    for name, value in change.saga.items():
+        setattr(saga, name, value)
+    saga._state.adding = False
 
 
 def save(
     loaded: Loaded,
     definition: Definition,
     events: Sequence[Event],
+    after: SagaState,
     *,
     now: datetime,
     actor: str,
     reason: str = "",
-) -> SagaState | None:
-    """Write the events and the state they lead to; None when another writer was first."""
-    state = replay(events, loaded.state)
-    columns = _saga_columns(definition, state, now, loaded)
+) -> bool:
+    """Write the events and the state they lead to; False when another writer was first."""
+    before = loaded.state
+    columns = saga_columns(definition, before, after, now)
     for event in events:
         if isinstance(event, DataEdited):
             columns["data"] = event.data
-    with transaction.atomic():
-        written = Saga.objects.filter(
-            pk=loaded.id, seq=loaded.state.seq, epoch=loaded.state.epoch
-        ).update(**columns)
-        if not written:
-            return None
-        for before, after in zip(loaded.state.steps, state.steps, strict=True):
-            if before != after:
-                SagaStep.objects.filter(saga_id=loaded.id, name=after.name).update(
-                    **_step_columns(before, after, now)
-                )
-        append(loaded.id, loaded.state, events, now, actor, reason)
-    return state
+    change = Change(
+        saga_id=loaded.id,
+        seq=before.seq,
+        epoch=before.epoch,
+        saga=columns,
+        steps=[
+            (new.name, step_columns(old, new, now))
+            for old, new in zip(before.steps, after.steps, strict=True)
+            if old is not new and old != new
+        ],
+        events=recorded(before, events),
+        at=now,
+        actor=actor,
+        reason=reason,
+    )
+    return rows.write(change)
 
 
-def append(
-    saga_id: UUID,
-    state: SagaState,
-    events: Sequence[Event],
-    now: datetime,
-    actor: str,
-    reason: str,
-) -> None:
-    """Write the events that follow the state, inside the caller's transaction."""
-    rows = []
-    for event in events:
-        state = evolve(state, event)
+def recorded(state: SagaState, events: Sequence[Event]) -> list[EventRow]:
+    """The rows of events that follow the state."""
+    found, epoch = [], state.epoch
+    for seq, event in enumerate(events, start=state.seq + 1):
+        epoch += isinstance(event, Claimed)
         kind, data = encode(event)
-        rows.append(
-            SagaEvent(
-                saga_id=saga_id,
-                seq=state.seq,
-                kind=kind,
-                step=data.get("step", ""),
-                at=now,
-                actor=actor,
-                reason=reason,
-                epoch=state.epoch,
-                data=data,
-            )
-        )
-    SagaEvent.objects.bulk_create(rows)
-
-
-def _saga_columns(
-    definition: Definition, state: SagaState, now: datetime, loaded: Loaded | None
-) -> dict[str, Any]:
-    """The saga's row: its state, and what lists are filtered and shown by."""
-    done = state.status in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED)
-    call = None if done else next_call(definition, state)
-    before = loaded.state.status if loaded else SagaStatus.PENDING
-    columns = {
-        "status": state.status.value,
-        "direction": state.direction.value,
-        "run": state.run,
-        "seq": state.seq,
-        "epoch": state.epoch,
-        "owner": state.owner,
-        "due_at": state.due_at,
-        "deadline": state.deadline,
-        "cancel_requested": state.cancel_requested,
-        "crashes": state.crashes,
-        "reason": state.reason,
-        "waiting": state.waiting,
-        "in_doubt": state.in_doubt,
-        "current_step": call.step if call else "",
-        "updated_at": now,
-    }
-    if before is not state.status and state.status is SagaStatus.IN_PROGRESS:
-        columns |= {"started_at": now, "ended_at": None}
-    elif before is not state.status and state.status in ENDED:
-        columns["ended_at"] = now
-    return columns
-
-
-def _step_columns(before: StepState, after: StepState, now: datetime) -> dict[str, Any]:
-    """What changed of a step's row."""
-    columns: dict[str, Any] = {}
-    for name in (
-        "revision",
-        "attempts",
-        "compensation_attempts",
-        "output",
-        "request",
-        "compensation_request",
-        "error",
-    ):
-        if getattr(before, name) != getattr(after, name):
-            columns[name] = getattr(after, name)
-    if before.calling is not after.calling:
-        columns["calling"] = after.calling.value if after.calling else ""
-    if before.effect is not after.effect:
-        columns["effect"] = after.effect.value
-    if before.status is not after.status:
-        columns["status"] = after.status.value
-        ended = after.status in (
-            StepStatus.COMPLETED,
-            StepStatus.FAILED,
-            StepStatus.COMPENSATED,
-        )
-        columns["ended_at"] = now if ended else None
-        if before.status is StepStatus.PENDING:
-            columns["started_at"] = now
-        elif after.status is StepStatus.PENDING:
-            columns["started_at"] = None
-    return columns
+        found.append(EventRow(seq, kind, data.get("step", ""), epoch, data))
+    return found

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from sagas.domain.decide import MAX_CRASHES
 from sagas.domain.events import Claimed, Event, SagaFailed, replay
 from sagas.domain.state import SagaState, SagaStatus
-from sagas.engine.store import append
+from sagas.engine import rows
+from sagas.engine.store import recorded
 from sagas.models import Saga
 
 
@@ -36,6 +36,16 @@ def claim(saga_id: UUID, why: str, *, owner: str, lease: timedelta) -> None:
     }
     if after.status is SagaStatus.FAILED:
         columns |= {"status": after.status.value, "reason": after.reason, "ended_at": now}
-    with transaction.atomic():
-        if Saga.objects.filter(pk=saga_id, seq=row.seq).update(updated_at=now, **columns):
-            append(saga_id, before, events, now, owner, "")
+    rows.write(
+        rows.Change(
+            saga_id=saga_id,
+            seq=row.seq,
+            epoch=row.epoch,
+            saga=columns | {"updated_at": now},
+            steps=(),
+            events=recorded(before, events),
+            at=now,
+            actor=owner,
+            reason="",
+        )
+    )

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from sagas.domain.definition import Definition
 from sagas.domain.events import Event
+from sagas.domain.state import SagaState
 from sagas.engine import store
 from sagas.engine.ports import Catalog, Executor, Observer, Recorded
 
@@ -53,16 +54,19 @@ class Writer:
         loaded: store.Loaded,
         definition: Definition,
         events: Events,
+        after: SagaState,
         now: datetime,
         *,
         actor: str,
         reason: str = "",
     ) -> store.Loaded | None:
-        """The saga after the events, once they are durable; None when another writer was first."""
-        state = store.save(loaded, definition, events, now=now, actor=actor, reason=reason)
-        if state is None:
+        """The saga as the events leave it, once they are durable.
+
+        None when another writer was first.
+        """
+        if not store.save(loaded, definition, events, after, now=now, actor=actor, reason=reason):
             return None
-        saved = replace(loaded, state=state)
+        saved = replace(loaded, state=after)
         self.told_of(loaded, saved, events, now)
         return saved
 

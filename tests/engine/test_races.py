@@ -154,8 +154,9 @@ def test_a_stale_worker_cannot_save() -> None:
     saga_id = stage.create()
     stale = store.load(saga_id)
     stage.engine().drive(saga_id)
-    saved = store.save(stale, stage.definition, [], now=stale.now(), actor="worker-0")
-    assert saved is None
+    assert not store.save(
+        stale, stage.definition, [], stale.state, now=stale.now(), actor="worker-0"
+    )
 
 
 def test_a_sibling_thread_that_took_the_saga_over_is_not_disturbed() -> None:
@@ -218,4 +219,4 @@ def test_a_writer_of_an_old_epoch_is_refused_even_with_the_last_event() -> None:
     stage = Stage()
     loaded = store.load(stage.create())
     old = replace(loaded, state=replace(loaded.state, epoch=7))
-    assert store.save(old, stage.definition, [], now=old.now(), actor="worker-0") is None
+    assert not store.save(old, stage.definition, [], old.state, now=old.now(), actor="worker-0")

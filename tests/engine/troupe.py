@@ -222,7 +222,7 @@ class Troupe(Stage):
 
 def _fails_at_events(error: BaseException) -> Callable[..., Any]:
     def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith('INSERT INTO "sagas_sagaevent"'):
+        if 'INSERT INTO "sagas_sagaevent"' in sql:
             raise error
         return run(sql, params, many, context)
 
