@@ -8,6 +8,7 @@ operation of its socket is given what is left of the call's time.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import ssl
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from io import BufferedIOBase
 from typing import Any
 from urllib.parse import SplitResult
@@ -28,6 +29,10 @@ from executors import sockets
 _LONGEST_IDLE = 4.0
 """Seconds without a call after which a connection is not used again: many servers close it
 after five, and one that does so while a call is under way leaves that call in doubt."""
+
+
+_UNSAFE_IN_LINE = re.compile(r"[^\x21-\x7e]")
+_UNSAFE_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class NotReached(Exception):
@@ -88,26 +93,12 @@ class _Response(HTTPResponse):
         return version, HTTPStatus.CONTINUE if is_interim else status, reason
 
 
-class _Connection(HTTPConnection):
-    """A keep-alive connection; opened by `open` alone, never again behind the caller's back."""
+class _Connection:
+    """A keep-alive connection: opened once, and used for one call after another."""
 
-    auto_open = 0
-    response_class = _Response
-    sock: sockets.PlainSocket | sockets.TLSSocket
-
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-        super().__init__(host, port)
-        self._tls = tls
-        if tls is not None:
-            self.default_port = 443
-
-    def open(self, deadline: float) -> None:
-        """Connect, and shake hands where there is TLS. Raises OSError."""
-        plain = sockets.connect(self.host, self.port, deadline)
-        if self._tls is None:
-            self.sock = plain
-        else:
-            self.sock = sockets.shake_hands(self._tls, plain, self.host)
+    def __init__(self, sock: sockets.PlainSocket | sockets.TLSSocket) -> None:
+        self.sock = sock
+        self.close = sock.close
 
     def is_usable(self) -> bool:
         """Whether the other end has neither closed it nor said anything unasked."""
@@ -115,14 +106,13 @@ class _Connection(HTTPConnection):
         poll.register(self.sock, select.POLLIN)
         return not poll.poll(0)
 
-    def call(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], max_body: int
-    ) -> tuple[Answer, bool]:
+    def call(self, method: str, head: bytes, body: bytes, max_body: int) -> tuple[Answer, bool]:
         """Send the call and read its answer, and whether the connection may serve another."""
         with suppress(BrokenPipeError, ConnectionResetError):
             # A server may answer, and close, before it has heard all: the answer counts.
-            self.request(method, path, body, dict(headers))
-        with self.getresponse() as response:
+            self.sock.sendall(head + body)  # together: one packet, where they fit
+        with _Response(self.sock, method=method) as response:
+            response.begin()
             content = _read(response, max_body)
         names = {name.lower(): value for name, value in response.headers.items()}
         # After a 101 the connection speaks another protocol.
@@ -138,6 +128,9 @@ class Connections:
         self._host = url.hostname
         self._tls = sockets.tls_context() if url.scheme == "https" else None
         self._port = url.port or (443 if self._tls else 80)
+        host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+        usual = 443 if self._tls else 80
+        self._authority = host if self._port == usual else f"{host}:{self._port}"
         self._keep = keep
         self._max_body = max_body
         self._idle: deque[tuple[_Connection, float]] = deque()
@@ -151,16 +144,16 @@ class Connections:
         Raises NotReached or NoAnswer, each with a reason that follows the participant's name.
         """
         started = time.monotonic()
+        head = self._head(method, path, headers, len(body))
         connection = self._idle_one()
         if connection is None:
-            connection = _Connection(self._host, self._port, self._tls)
             try:
-                connection.open(deadline)
+                connection = _Connection(self._open(deadline))
             except (OSError, UnicodeError) as error:
                 raise NotReached(_why_not_reached(error, deadline - started)) from error
         try:
             connection.sock.deadline = deadline
-            answer, reusable = connection.call(method, path, body, headers, self._max_body)
+            answer, reusable = connection.call(method, head, body, self._max_body)
         except (OSError, HTTPException, _TooLarge) as error:
             connection.close()
             raise NoAnswer(_why_no_answer(error, deadline - started)) from error
@@ -172,6 +165,24 @@ class Connections:
         else:
             connection.close()
         return answer
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
+        """Raises ValueError for what would end a line too early."""
+        line = f"{method} {path} HTTP/1.1"
+        if _UNSAFE_IN_LINE.search(method + path):
+            raise ValueError("the request line has a character that it may not have")
+        given = [f"{name}: {value}" for name, value in headers.items()]
+        if _UNSAFE_IN_HEADER.search("".join(given)):
+            raise ValueError("a header has a character that it may not have")
+        own = [f"Host: {self._authority}", "Accept-Encoding: identity", f"Content-Length: {length}"]
+        return "\r\n".join([line, *own, *given, "\r\n"]).encode("latin-1")
+
+    def _open(self, deadline: float) -> sockets.PlainSocket | sockets.TLSSocket:
+        """Connect, and shake hands where there is TLS. Raises OSError."""
+        plain = sockets.connect(self._host, self._port, deadline)
+        if self._tls is None:
+            return plain
+        return sockets.shake_hands(self._tls, plain, self._host)
 
     def _idle_one(self) -> _Connection | None:
         oldest = time.monotonic() - _LONGEST_IDLE

@@ -6,6 +6,8 @@ connections open and answers nothing: neither keep-alives nor its own `statement
 
 from __future__ import annotations
 
+import select
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +15,9 @@ from django.db.backends.postgresql import base
 from psycopg import Connection, IsolationLevel, OperationalError, errors
 
 from sagaproject.postgresql import patience
+
+_FRESH = 1.0
+"""Seconds for which a connection that showed that it works is believed to."""
 
 _GREETING = 2.0
 """Seconds for a connection to show that it still works."""
@@ -40,12 +45,34 @@ class BoundedConnection(Connection[Any]):
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's own, with bounded connections."""
 
+    _answered_at = 0.0
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection[Any]:
+        self._answered_at = time.monotonic()
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return BoundedConnection.connect(**conn_params)
 
     def is_usable(self) -> bool:
-        """Whether the server answers on this connection, within seconds where somebody waits."""
+        """Whether the server answers on this connection, within seconds where somebody waits.
+
+        It is not asked again within a second of its last answer, unless it has said something
+        since, such as that it ends, or an error occurred: that would cost each request a query.
+        """
+        if not self.errors_occurred and self._answered_just_now():
+            return True
+        usable = self._answers()
+        if usable:
+            self._answered_at = time.monotonic()
+        return usable
+
+    def _answered_just_now(self) -> bool:
+        if time.monotonic() - self._answered_at > _FRESH:
+            return False
+        unasked = select.poll()
+        unasked.register(self.connection.pgconn.socket, select.POLLIN)
+        return not unasked.poll(0)
+
+    def _answers(self) -> bool:
         if patience.seconds() is None:
             return super().is_usable()
         with patience.at_most(_GREETING):
