@@ -1,6 +1,7 @@
 """Driving: from a due saga to one that waits or has ended."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -231,16 +232,25 @@ def test_a_five_step_saga_costs_one_commit_a_step_plus_three(requests: int, comm
     stage = Stage()
     steps = tuple(StepDefinition(name=name) for name in "abcde")
     stage.definition = stage.definition.__class__(type="stage", version=1, steps=steps)
-    with CaptureQueriesContext(connection) as queries:
+    asked: list[str] = []
+
+    def note(execute: Callable[..., object], sql: str, *rest: object) -> object:
+        asked.append(sql.split()[0])
+        return execute(sql, *rest)
+
+    with CaptureQueriesContext(connection) as queries, connection.execute_wrapper(note):
         saga_id = stage.create(execute=requests == 1)
         if requests == 2:
             stage.engine().command(saga_id, tr.Execute(), actor="test", reason="")
         stage.engine().drive(saga_id)
     assert state_of(saga_id).status is SagaStatus.COMPLETED
-    statements = [query["sql"].split()[0] for query in queries.captured_queries]
-    assert statements.count("COMMIT") == commits, statements
     # The clock for create, and the saga with its steps for execute and for claim.
+    if connection.vendor == "postgresql":
+        assert sorted(asked) == ["SELECT"] * (1 + requests) + ["WITH"] * commits
+        return
+    statements = [query["sql"].split()[0] for query in queries.captured_queries]
     assert statements.count("SELECT") == 1 + 2 * requests
+    assert statements.count("COMMIT") == commits, statements
     # Each transition writes the saga, the steps that changed, and its events: create, execute,
     # claim, start, four answers with the next start, and the last answer.
     writes = [word for word in statements if word in ("INSERT", "UPDATE")]

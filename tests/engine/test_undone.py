@@ -28,7 +28,7 @@ def undone(table: str, error: type[psycopg.Error], times: int) -> Iterator[list[
     tried: list[str] = []
 
     def fail(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        if sql.startswith(("INSERT", "UPDATE")) and table in sql:
+        if f'INSERT INTO "{table}"' in sql:
             tried.append(sql)
             if len(tried) <= times:
                 raise OperationalError("undone") from error("undone")
