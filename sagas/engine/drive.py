@@ -54,7 +54,10 @@ class Drive:
 
     def run(self, loaded: store.Loaded) -> None:
         """Claim the saga, if it is due, and make its calls."""
-        work = self._claim(loaded)
+        self.go_on(self._claim(loaded))
+
+    def go_on(self, work: store.Loaded | None) -> None:
+        """Make the calls of a saga that this worker has claimed."""
         while work is not None and work.state.owner == self._writer.owner:
             if work.state.calling is None:
                 work = self._begin(work)

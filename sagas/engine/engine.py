@@ -6,8 +6,8 @@ Every write follows one path: load, decide, save with the events, tell the obser
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from threading import Lock
 from uuid import UUID
 
@@ -47,20 +47,29 @@ class Engine(Writer):
         self._suspect = Lock()
 
     def create(
-        self, saga: Saga, definition: Definition, *, execute: bool, actor: str, reason: str = ""
-    ) -> None:
-        """Insert the saga, with its execute if wanted. Raises IntegrityError on a used key."""
+        self,
+        saga: Saga,
+        definition: Definition,
+        *,
+        execute: bool,
+        actor: str,
+        reason: str = "",
+        claim: bool = False,
+    ) -> store.Loaded:
+        """Insert the saga, with its execute if wanted, and then with this process's claim of it.
+
+        Who claims it is to `go_on` with it. Raises IntegrityError on a used key.
+        """
         created = SagaCreated(
             steps=tuple(step.name for step in definition.steps),
             saga_type=definition.type,
             version=definition.version,
         )
-        events: Events = (created,)
-        state = replay(events)
-        if execute:
-            more, state = transition(definition, state, tr.Execute(), saga.created_at)
-            events += more
-        store.insert(saga, definition, events, state, actor=actor, reason=reason)
+        wanted = [tr.Execute()] if execute else []
+        events, state = self._all(
+            (created,), replay((created,)), definition, wanted, saga.created_at, claim
+        )
+        loaded = store.insert(saga, definition, events, state, actor=actor, reason=reason)
         self.tell(
             Recorded(
                 saga_id=saga.id,
@@ -73,6 +82,7 @@ class Engine(Writer):
                 started_at=saga.started_at,
             )
         )
+        return loaded
 
     def command(
         self,
@@ -81,8 +91,11 @@ class Engine(Writer):
         actor: str,
         reason: str,
         guard: Callable[[store.Loaded], None] = lambda loaded: None,
-    ) -> None:
+        claim: bool = False,
+    ) -> store.Loaded:
         """Apply a person's operations, all or none, to the saga as the guard lets it pass.
+
+        With `claim`, this process has the saga afterwards, if it is due, and is to `go_on`.
 
         Raises Illegal, Saga.DoesNotExist, UnknownDefinition, Unreadable, Busy, or what the guard
         raises.
@@ -91,14 +104,31 @@ class Engine(Writer):
             loaded = store.load(saga_id)
             definition, now = self.executor(loaded).definition, self.now(loaded)
             guard(loaded)
-            events: Events = ()
-            state = loaded.state
-            for trigger in triggers:
-                more, state = transition(definition, state, trigger, now)
-                events += more
-            if self.save(loaded, definition, events, state, now, actor=actor, reason=reason):
-                return
+            events, state = self._all((), loaded.state, definition, triggers, now, claim)
+            saved = self.save(loaded, definition, events, state, now, actor=actor, reason=reason)
+            if saved is not None:
+                return saved
         raise Busy(f"saga {saga_id} is being changed by others")
+
+    def _all(
+        self,
+        events: Events,
+        state: SagaState,
+        definition: Definition,
+        triggers: Iterable[tr.Trigger],
+        now: datetime,
+        claim: bool,
+    ) -> tuple[Events, SagaState]:
+        """The events with what the triggers add, and the state to which they lead."""
+        for trigger in triggers:
+            more, state = transition(definition, state, trigger, now)
+            events += more
+        # What crashed before is driven with care, by the workers.
+        if claim and state.due_at == now and not state.crashes:
+            trigger = tr.Claim(owner=self.owner, lease=self.lease)
+            more, state = transition(definition, state, trigger, now)
+            events += more
+        return events, state
 
     def lose(self, saga_id: UUID, owner: str) -> None:
         """End the lease of a worker that is known to be gone, so that the saga is due now.
@@ -119,6 +149,12 @@ class Engine(Writer):
         with saga_lock(saga_id, self.lease.total_seconds()) as mine:
             if mine:
                 self._drive(saga_id, stopping)
+
+    def go_on(self, loaded: store.Loaded, stopping: Callable[[], bool]) -> None:
+        """Make the calls of a saga that was created or commanded with a claim."""
+        traced = trace.of_saga(loaded.id, loaded.trace)
+        with bound_contextvars(saga_id=str(loaded.id), trace_id=traced.trace_id):
+            Drive(self, self.executor(loaded), stopping).go_on(loaded)
 
     def _drive(self, saga_id: UUID, stopping: Callable[[], bool]) -> None:
         try:

@@ -143,12 +143,12 @@ def insert(
     *,
     actor: str,
     reason: str,
-) -> None:
-    """Create the saga, its steps and first events, which lead to the state.
+) -> Loaded:
+    """Create the saga, its steps and first events, which lead to the state, by the time of now.
 
     Raises IntegrityError.
     """
-    now = saga.created_at
+    now, tick = saga.created_at, time.monotonic()
     change = Change(
         saga_id=saga.id,
         seq=0,
@@ -165,6 +165,18 @@ def insert(
     for name, value in change.saga.items():
         setattr(saga, name, value)
     saga._state.adding = False
+    return Loaded(
+        id=saga.id,
+        type=saga.type,
+        definition_version=saga.definition_version,
+        data=saga.data,
+        state=state,
+        steps=tuple((step.name, step.compensation) for step in definition.steps),
+        trace=saga.trace,
+        started_at=saga.started_at,
+        read_at=now,
+        read_tick=tick,
+    )
 
 
 def save(

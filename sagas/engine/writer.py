@@ -11,7 +11,7 @@ from django.db import transaction
 
 from sagas.domain.definition import Definition
 from sagas.domain.events import Event
-from sagas.domain.state import SagaState
+from sagas.domain.state import SagaState, SagaStatus
 from sagas.engine import store
 from sagas.engine.ports import Catalog, Executor, Observer, Recorded
 
@@ -66,7 +66,9 @@ class Writer:
         """
         if not store.save(loaded, definition, events, after, now=now, actor=actor, reason=reason):
             return None
-        saved = replace(loaded, state=after)
+        starts = after.status is SagaStatus.IN_PROGRESS is not loaded.state.status
+        started_at = now if starts else loaded.started_at
+        saved = replace(loaded, state=after, started_at=started_at)
         self.told_of(loaded, saved, events, now)
         return saved
 
