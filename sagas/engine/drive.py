@@ -13,13 +13,12 @@ from django.db import connection
 
 from sagas.domain import trace
 from sagas.domain import triggers as tr
-from sagas.domain.decide import transition
 from sagas.domain.rules import Call, Illegal, call_to_start
 from sagas.domain.state import Json, SagaState, idempotency_key
 from sagas.engine import store
 from sagas.engine.away import DATABASE_AWAY
 from sagas.engine.ports import Attempt, Executor, StepCall
-from sagas.engine.writer import Events, Writer
+from sagas.engine.writer import Move, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +27,6 @@ _KEEP_ANSWER = 120.0
 
 _SEND_MARGIN = 0.5
 """Seconds before the lease's end after which no call is sent any more."""
-
-
-class _Move:
-    """Events that are to be saved together, and the state of the saga after them."""
-
-    __slots__ = ("after", "events", "work")
-
-    def __init__(
-        self, work: store.Loaded, events: Events = (), after: SagaState | None = None
-    ) -> None:
-        self.work = work
-        self.events = events
-        self.after = work.state if after is None else after
 
 
 class Drive:
@@ -70,19 +56,19 @@ class Drive:
         now = self._writer.now(loaded)
         claim = tr.Claim(owner=self._writer.owner, lease=self._writer.lease)
         try:
-            move = self._move(_Move(loaded), claim, now)
+            move = Move(loaded).then(self._definition, claim, now)
         except Illegal:
             return None  # not due: a late or doubled message, or another worker has it
         call = call_to_start(self._definition, move.after)
         # A request that is yet to be built waits for this commit: a crash in the saga's own
         # code must count as one.
         if call is not None and _request(move.after, call) is not None:
-            move, now = self._with_start(move, now)
+            move, now = self.with_start(move, now)
         return self._save(move, now)
 
     def _begin(self, work: store.Loaded) -> store.Loaded | None:
         """Start the first call of this claim, or see what a command made of the saga meanwhile."""
-        saved = self._save(*self._with_start(_Move(work), self._writer.now(work)))
+        saved = self._save(*self.with_start(Move(work), self._writer.now(work)))
         return saved or self._still_mine(work, store.load(work.id))
 
     def _record(self, work: store.Loaded, answer: tr.Answer) -> store.Loaded | None:
@@ -95,7 +81,7 @@ class Drive:
         give_up = time.monotonic() + _KEEP_ANSWER
         while True:
             now = self._writer.now(work)
-            move, now = self._with_start(self._move(_Move(work), answer, now), now)
+            move, now = self.with_start(Move(work).then(self._definition, answer, now), now)
             try:
                 saved = self._save(move, now)
                 if saved is not None:
@@ -113,7 +99,7 @@ class Drive:
                 return None
             if _open_call(fresh.state) != call:
                 # The commit whose answer was lost had taken place.
-                self._writer.told_of(work, replace(work, state=move.after), move.events, now)
+                self._writer.told_of(move, now)
                 return fresh
             work = fresh
 
@@ -129,12 +115,7 @@ class Drive:
         except DATABASE_AWAY:
             return work  # still away: the next save fails in the same way and waits again
 
-    def _move(self, move: _Move, trigger: tr.Trigger, now: datetime) -> _Move:
-        """The move with what the trigger adds. Raises Illegal."""
-        events, after = transition(self._definition, move.after, trigger, now)
-        return _Move(move.work, move.events + events, after)
-
-    def _with_start(self, move: _Move, now: datetime) -> tuple[_Move, datetime]:
+    def with_start(self, move: Move, now: datetime) -> tuple[Move, datetime]:
         """The move and, where a call follows it, the start of that; and when.
 
         The request is recorded with the start, so that no attempt can ever send another.
@@ -145,7 +126,7 @@ class Drive:
                 return move, now
             trigger = self._start(replace(move.work, state=move.after), call)
             now = self._writer.now(move.work)
-            move = self._move(move, trigger, now)
+            move = move.then(self._definition, trigger, now)
 
     def _start(self, work: store.Loaded, call: Call) -> tr.Start | tr.Unbuildable:
         request = _request(work.state, call)
@@ -177,10 +158,8 @@ class Drive:
             span=trace.attempt_span(key, number, work.state.epoch),
         )
 
-    def _save(self, move: _Move, now: datetime) -> store.Loaded | None:
-        return self._writer.save(
-            move.work, self._definition, move.events, move.after, now, actor=self._writer.owner
-        )
+    def _save(self, move: Move, now: datetime) -> store.Loaded | None:
+        return self._writer.save(move, self._definition, now, actor=self._writer.owner)
 
 
 def _request(state: SagaState, call: Call) -> Json | None:

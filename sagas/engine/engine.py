@@ -6,7 +6,7 @@ Every write follows one path: load, decide, save with the events, tell the obser
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
 from uuid import UUID
@@ -15,7 +15,6 @@ from structlog.contextvars import bound_contextvars
 
 from sagas.domain import trace
 from sagas.domain import triggers as tr
-from sagas.domain.decide import transition
 from sagas.domain.definition import Definition, StepDefinition
 from sagas.domain.events import SagaCreated, replay
 from sagas.domain.rules import Illegal
@@ -24,7 +23,7 @@ from sagas.engine import store, unreadable
 from sagas.engine.drive import Drive
 from sagas.engine.lock import break_lock, saga_lock
 from sagas.engine.ports import Catalog, Recorded
-from sagas.engine.writer import Events, UnknownDefinition, Writer
+from sagas.engine.writer import Move, UnknownDefinition, Writer
 from sagas.models import Saga
 
 logger = logging.getLogger(__name__)
@@ -65,20 +64,28 @@ class Engine(Writer):
             saga_type=definition.type,
             version=definition.version,
         )
-        wanted = [tr.Execute()] if execute else []
-        events, state = self._all(
-            (created,), replay((created,)), definition, wanted, saga.created_at, claim
+        work, now = store.fresh(saga, definition), saga.created_at
+        move = Move(work, (created,), replay((created,)))
+        if execute:
+            move = move.then(definition, tr.Execute(), now)
+        if execute and claim:
+            move = self._claimed(move, definition, now)
+            # Nothing is acknowledged yet, so a crash in the saga's own code need not be counted:
+            # its first call can be built now, and recorded with all this.
+            drive = Drive(self, self.executor(work), lambda: False)
+            move, now = drive.with_start(move, now)
+        loaded = store.insert(
+            saga, definition, move.events, move.after, now, actor=actor, reason=reason
         )
-        loaded = store.insert(saga, definition, events, state, actor=actor, reason=reason)
         self.tell(
             Recorded(
                 saga_id=saga.id,
                 saga_type=saga.type,
                 trace=saga.trace,
                 before=SagaState(),
-                after=state,
-                events=events,
-                at=saga.created_at,
+                after=move.after,
+                events=move.events,
+                at=now,
                 started_at=saga.started_at,
             )
         )
@@ -104,31 +111,24 @@ class Engine(Writer):
             loaded = store.load(saga_id)
             definition, now = self.executor(loaded).definition, self.now(loaded)
             guard(loaded)
-            events, state = self._all((), loaded.state, definition, triggers, now, claim)
-            saved = self.save(loaded, definition, events, state, now, actor=actor, reason=reason)
+            move = Move(loaded)
+            for trigger in triggers:
+                move = move.then(definition, trigger, now)
+            if claim:
+                move = self._claimed(move, definition, now)
+            saved = self.save(move, definition, now, actor=actor, reason=reason)
             if saved is not None:
                 return saved
         raise Busy(f"saga {saga_id} is being changed by others")
 
-    def _all(
-        self,
-        events: Events,
-        state: SagaState,
-        definition: Definition,
-        triggers: Iterable[tr.Trigger],
-        now: datetime,
-        claim: bool,
-    ) -> tuple[Events, SagaState]:
-        """The events with what the triggers add, and the state to which they lead."""
-        for trigger in triggers:
-            more, state = transition(definition, state, trigger, now)
-            events += more
-        # What crashed before is driven with care, by the workers.
-        if claim and state.due_at == now and not state.crashes:
-            trigger = tr.Claim(owner=self.owner, lease=self.lease)
-            more, state = transition(definition, state, trigger, now)
-            events += more
-        return events, state
+    def _claimed(self, move: Move, definition: Definition, now: datetime) -> Move:
+        """The move with this process's claim, if the saga is due then.
+
+        What crashed before is driven with care, by the workers.
+        """
+        if move.after.due_at != now or move.after.crashes:
+            return move
+        return move.then(definition, tr.Claim(owner=self.owner, lease=self.lease), now)
 
     def lose(self, saga_id: UUID, owner: str) -> None:
         """End the lease of a worker that is known to be gone, so that the saga is due now.
@@ -138,10 +138,10 @@ class Engine(Writer):
         try:
             loaded = store.load(saga_id)
             definition, now = self.executor(loaded).definition, self.now(loaded)
-            events, after = transition(definition, loaded.state, tr.Lose(owner=owner), now)
+            move = Move(loaded).then(definition, tr.Lose(owner=owner), now)
         except (Saga.DoesNotExist, store.Unreadable, UnknownDefinition, Illegal):
             return
-        if self.save(loaded, definition, events, after, now, actor=self.owner) is not None:
+        if self.save(move, definition, now, actor=self.owner) is not None:
             break_lock(saga_id)
 
     def drive(self, saga_id: UUID, *, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -190,7 +190,7 @@ class Engine(Writer):
         now = self.now(loaded)
         try:
             trigger = tr.Park(reason=why, wait=self.park)
-            events, after = transition(definition, loaded.state, trigger, now)
+            move = Move(loaded).then(definition, trigger, now)
         except Illegal:
             return  # not due
-        self.save(loaded, definition, events, after, now, actor=self.owner)
+        self.save(move, definition, now, actor=self.owner)

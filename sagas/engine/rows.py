@@ -63,19 +63,19 @@ def write(change: Change) -> bool:
     return True
 
 
-def create(saga: Columns, steps: Sequence[tuple[str, str]], change: Change) -> None:
-    """Insert the saga, its steps (name and compensation) and its first events, in one transaction.
+def create(given: Columns, change: Change) -> None:
+    """Insert the saga, with what its creator gave, its steps and first events, in one transaction.
 
     Raises IntegrityError.
     """
     if connection.vendor == "postgresql":
-        statements.create(saga, steps, change)
+        statements.create(given, change)
         return
     with transaction.atomic():
-        Saga(**saga, **change.saga).save(force_insert=True)
+        Saga(**given, **change.saga).save(force_insert=True)
         SagaStep.objects.bulk_create(
-            SagaStep(saga_id=change.saga_id, position=position, name=name, compensation=undo)
-            for position, (name, undo) in enumerate(steps, start=1)
+            SagaStep(saga_id=change.saga_id, position=position, name=name, **columns)
+            for position, (name, columns) in enumerate(change.steps, start=1)
         )
         _append(change)
 

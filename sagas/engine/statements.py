@@ -44,12 +44,26 @@ _INSERT = """
 WITH saga AS (
   INSERT INTO "sagas_saga" ({columns}) VALUES ({values}) RETURNING id
 ), steps AS (
-  INSERT INTO "sagas_sagastep" (saga_id, position, name, compensation, status, effect, calling,
-    revision, attempts, compensation_attempts, error)
-  SELECT saga.id, position, name, compensation, 'pending', 'none', '', 0, 0, 0, ''
-  FROM saga, unnest(%s::text[], %s::text[]) WITH ORDINALITY AS step (name, compensation, position)
+  INSERT INTO "sagas_sagastep" (saga_id, position, effect, revision, compensation_attempts, error,
+    name, compensation, status, calling, attempts, request, started_at, ended_at)
+  SELECT saga.id, step.position, 'none', 0, 0, '',
+    name, compensation, status, calling, attempts, request::jsonb, started_at, ended_at
+  FROM saga, unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::text[],
+    %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
+    AS step (name, compensation, status, calling, attempts, request, started_at, ended_at, position)
 ), events AS ({events})
 SELECT id FROM saga"""
+
+_NEW_STEP = {
+    "compensation": "",
+    "status": "pending",
+    "calling": "",
+    "attempts": 0,
+    "request": None,
+    "started_at": None,
+    "ended_at": None,
+}
+"""The columns of a new step's row in which steps differ."""
 
 
 class SagaRow(NamedTuple):
@@ -128,12 +142,12 @@ def write(change: Change) -> bool:
     return _execute(text, [*values, *_of_events(change)]) is not None
 
 
-def create(saga: Columns, steps: Sequence[tuple[str, str]], change: Change) -> None:
+def create(given: Columns, change: Change) -> None:
     """As `rows.create`."""
-    columns = {**saga, **change.saga}
+    columns = {**given, **change.saga}
     text = _insert_text(tuple(columns), len(change.events))
-    names, undo = [name for name, _ in steps], [compensation for _, compensation in steps]
-    values = [*_values(columns), names, undo, *_of_events(change)]
+    steps = [(name, *_values({**_NEW_STEP, **own})) for name, own in change.steps]
+    values = [*_values(columns), *map(list, zip(*steps, strict=True)), *_of_events(change)]
     if connection.in_atomic_block:
         with transaction.atomic():  # a key that is taken must not end the caller's transaction
             _execute(text, values)

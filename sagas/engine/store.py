@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -135,48 +135,61 @@ def _step_state(row: SagaStep | StepRow) -> StepState:
     )
 
 
-def insert(
-    saga: Saga,
-    definition: Definition,
-    events: Sequence[Event],
-    state: SagaState,
-    *,
-    actor: str,
-    reason: str,
-) -> Loaded:
-    """Create the saga, its steps and first events, which lead to the state, by the time of now.
-
-    Raises IntegrityError.
-    """
-    now, tick = saga.created_at, time.monotonic()
-    change = Change(
-        saga_id=saga.id,
-        seq=0,
-        epoch=0,
-        saga=saga_columns(definition, None, state, now),
-        steps=(),
-        events=recorded(SagaState(), events),
-        at=now,
-        actor=actor,
-        reason=reason,
-    )
-    given = {name: getattr(saga, name) for name in _GIVEN}
-    rows.create(given, [(step.name, step.compensation) for step in definition.steps], change)
-    for name, value in change.saga.items():
-        setattr(saga, name, value)
-    saga._state.adding = False
+def fresh(saga: Saga, definition: Definition) -> Loaded:
+    """A saga that is yet to be inserted, by the time of its creation, which is now."""
     return Loaded(
         id=saga.id,
         type=saga.type,
         definition_version=saga.definition_version,
         data=saga.data,
-        state=state,
+        state=SagaState(),
         steps=tuple((step.name, step.compensation) for step in definition.steps),
         trace=saga.trace,
-        started_at=saga.started_at,
-        read_at=now,
-        read_tick=tick,
+        started_at=None,
+        read_at=saga.created_at,
+        read_tick=time.monotonic(),
     )
+
+
+def insert(
+    saga: Saga,
+    definition: Definition,
+    events: Sequence[Event],
+    after: SagaState,
+    now: datetime,
+    *,
+    actor: str,
+    reason: str,
+) -> Loaded:
+    """Create the saga, its steps and first events, which lead to the state after them.
+
+    Raises IntegrityError.
+    """
+    change = Change(
+        saga_id=saga.id,
+        seq=0,
+        epoch=0,
+        saga=saga_columns(definition, None, after, now),
+        steps=[
+            (
+                row.name,
+                {
+                    "compensation": step.compensation,
+                    **step_columns(StepState(name=row.name), row, now),
+                },
+            )
+            for step, row in zip(definition.steps, after.steps, strict=True)
+        ],
+        events=recorded(SagaState(), events),
+        at=now,
+        actor=actor,
+        reason=reason,
+    )
+    rows.create({name: getattr(saga, name) for name in _GIVEN}, change)
+    for name, value in change.saga.items():
+        setattr(saga, name, value)
+    saga._state.adding = False
+    return replace(fresh(saga, definition), state=after, started_at=saga.started_at)
 
 
 def save(

@@ -9,6 +9,8 @@ from functools import partial
 
 from django.db import transaction
 
+from sagas.domain import triggers as tr
+from sagas.domain.decide import transition
 from sagas.domain.definition import Definition
 from sagas.domain.events import Event
 from sagas.domain.state import SagaState, SagaStatus
@@ -22,6 +24,24 @@ Events = tuple[Event, ...]
 
 class UnknownDefinition(Exception):
     """No code here knows this version of the saga type."""
+
+
+class Move:
+    """Events that are to be saved together, and the state of the saga after them."""
+
+    __slots__ = ("after", "events", "work")
+
+    def __init__(
+        self, work: store.Loaded, events: Events = (), after: SagaState | None = None
+    ) -> None:
+        self.work = work
+        self.events = events
+        self.after = work.state if after is None else after
+
+    def then(self, definition: Definition, trigger: tr.Trigger, now: datetime) -> Move:
+        """The move with what the trigger adds. Raises Illegal."""
+        events, after = transition(definition, self.after, trigger, now)
+        return Move(self.work, self.events + events, after)
 
 
 class Writer:
@@ -51,41 +71,37 @@ class Writer:
 
     def save(
         self,
-        loaded: store.Loaded,
+        move: Move,
         definition: Definition,
-        events: Events,
-        after: SagaState,
         now: datetime,
         *,
         actor: str,
         reason: str = "",
     ) -> store.Loaded | None:
-        """The saga as the events leave it, once they are durable.
-
-        None when another writer was first.
-        """
-        if not store.save(loaded, definition, events, after, now=now, actor=actor, reason=reason):
+        """The saga as the move leaves it, durably; None when another writer was first."""
+        before, after = move.work, move.after
+        if not store.save(
+            before, definition, move.events, after, now=now, actor=actor, reason=reason
+        ):
             return None
-        starts = after.status is SagaStatus.IN_PROGRESS is not loaded.state.status
-        started_at = now if starts else loaded.started_at
-        saved = replace(loaded, state=after, started_at=started_at)
-        self.told_of(loaded, saved, events, now)
+        starts = after.status is SagaStatus.IN_PROGRESS is not before.state.status
+        saved = replace(before, state=after, started_at=now if starts else before.started_at)
+        self.told_of(move, now)
         return saved
 
-    def told_of(
-        self, before: store.Loaded, after: store.Loaded, events: Events, now: datetime
-    ) -> None:
+    def told_of(self, move: Move, now: datetime) -> None:
         """Tell the observers of a transition that was saved."""
+        work = move.work
         self.tell(
             Recorded(
-                saga_id=after.id,
-                saga_type=after.type,
-                trace=after.trace,
-                before=before.state,
-                after=after.state,
-                events=events,
+                saga_id=work.id,
+                saga_type=work.type,
+                trace=work.trace,
+                before=work.state,
+                after=move.after,
+                events=move.events,
                 at=now,
-                started_at=before.started_at,
+                started_at=work.started_at,
             )
         )
 
