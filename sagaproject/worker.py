@@ -37,8 +37,8 @@ __all__ = ["broker", "drive_saga"]
 
 logger = logging.getLogger("sagas.worker")
 
-_IDLE_MS = 100
-"""How long an idle thread sleeps before it asks Redis again."""
+_IDLE_MS = 500
+"""How long an idle thread sleeps before it looks whether the worker ends; messages wake it."""
 
 
 def main() -> None:
