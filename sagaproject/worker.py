@@ -48,6 +48,9 @@ def main() -> None:
         signal.signal(number, lambda *_: told.set())
     metrics.begin()
     worker = Worker(broker, worker_threads=settings.SAGA_WORKER_THREADS, worker_timeout=_IDLE_MS)
+    # One to go on with: more would wait here while other processes have threads to spare, and
+    # the sweepers would take them for sagas that no message told of.
+    worker.queue_prefetch = settings.SAGA_WORKER_THREADS + 1
     worker.start()
     logger.info("worker started")
     while not told.wait(1.0) and os.getppid() == parent:
