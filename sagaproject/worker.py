@@ -37,8 +37,8 @@ __all__ = ["broker", "drive_saga"]
 
 logger = logging.getLogger("sagas.worker")
 
-_IDLE_MS = 100
-"""How long an idle thread sleeps before it asks Redis again."""
+_IDLE_MS = 500
+"""How long an idle thread sleeps before it looks whether the worker ends; messages wake it."""
 
 
 def main() -> None:
@@ -48,6 +48,9 @@ def main() -> None:
         signal.signal(number, lambda *_: told.set())
     metrics.begin()
     worker = Worker(broker, worker_threads=settings.SAGA_WORKER_THREADS, worker_timeout=_IDLE_MS)
+    # One to go on with: more would wait here while other processes have threads to spare, and
+    # the sweepers would take them for sagas that no message told of.
+    worker.queue_prefetch = settings.SAGA_WORKER_THREADS + 1
     worker.start()
     logger.info("worker started")
     while not told.wait(1.0) and os.getppid() == parent:

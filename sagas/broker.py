@@ -2,15 +2,120 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+from threading import Semaphore
+from typing import Any
+
 import dramatiq
 from django.conf import settings
+from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
+from dramatiq.errors import ConnectionClosed, DecodeError
 from redis import Redis
+from redis import exceptions as rx
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+logger = logging.getLogger(__name__)
+
 QUEUE = "sagas"
+
+_TIMEOUT = 1.0
+"""Seconds after which Redis counts as away."""
+
+
+class HintBroker(RedisBroker):
+    """Dramatiq's Redis broker for messages that may be lost: a command to send, one to receive.
+
+    Dramatiq's own keeps each message until it is acknowledged, with a script of several commands
+    for each step, and asks for new ones again and again. The sweeper makes up for a lost one
+    sooner than that would. Here a queue is a list, on which workers wait.
+    """
+
+    client: Any
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare it; without the queue of delayed messages, which nobody sends."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """A consumer that has at most `prefetch` messages, and waits `timeout` ms for one."""
+        return _Consumer(self, queue_name, prefetch, timeout / 1000)
+
+    def enqueue(
+        self, message: dramatiq.Message[Any], *, delay: int | None = None
+    ) -> dramatiq.Message[Any]:
+        """Send it. Raises if Redis is away, or full."""
+        assert delay is None, "a saga that waits is the sweeper's"
+        self.emit_before("enqueue", message, delay)
+        self.client.rpush(self.key(message.queue_name), message.encode())
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def do_qsize(self, queue_name: str) -> int:
+        """How many messages wait. Raises if Redis is away, or takes no more messages."""
+        # That it is full Redis says only to who writes.
+        asked = self.client.pipeline(transaction=False)
+        asked.set(f"{self.namespace}:room", "", ex=60)
+        return int(asked.llen(self.key(queue_name)).execute()[1])
+
+    def do_purge(self, queue_name: str) -> None:
+        """Forget the messages that wait."""
+        self.client.delete(self.key(queue_name))
+
+    def key(self, queue_name: str) -> str:
+        """Where the messages are; not where Dramatiq's own broker has the ids of its messages."""
+        return f"{self.namespace}:{queue_name}.waiting"
+
+
+class _Consumer(Consumer):
+    """Takes a message from the list when there is room for it, and forgets it there."""
+
+    def __init__(self, broker: HintBroker, queue_name: str, prefetch: int, timeout: float) -> None:
+        self._client = broker.client
+        self._key = broker.key(queue_name)
+        self._room = Semaphore(prefetch)
+        self._taken: set[int] = set()
+        self._timeout = min(timeout, _TIMEOUT / 2)
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._room.acquire(timeout=self._timeout):
+            return None
+        message = None
+        try:
+            found = self._client.blpop([self._key], timeout=self._timeout)
+            message = dramatiq.Message.decode(found[1]) if found else None
+        except (rx.ConnectionError, rx.TimeoutError) as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        except DecodeError:
+            logger.warning("a message that cannot be read was dropped")
+        if message is None:
+            self._room.release()
+            return None
+        taken = MessageProxy(message)
+        self._taken.add(id(taken))
+        return taken
+
+    def ack(self, message: MessageProxy) -> None:
+        """There is room for another; Redis knows of this one no more."""
+        if id(message) in self._taken:  # else a consumer took it whose connection broke
+            self._taken.discard(id(message))
+            self._room.release()
+
+    nack = ack
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give back, when the worker ends, what it did not begin."""
+        try:
+            for message in messages:
+                self._client.lpush(self._key, message._message.encode())
+        except (rx.ConnectionError, rx.TimeoutError) as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
 
 def _set_up() -> dramatiq.Broker:
@@ -20,19 +125,17 @@ def _set_up() -> dramatiq.Broker:
     or expires messages is used.
     """
     if settings.REDIS_URL:
-        broker: dramatiq.Broker = RedisBroker(  # type: ignore[no-untyped-call]
+        broker: dramatiq.Broker = HintBroker(  # type: ignore[no-untyped-call]
             # Not by `url`: Dramatiq would then leave the time-outs aside.
             client=Redis.from_url(
                 settings.REDIS_URL,
                 socket_connect_timeout=0.5,
-                socket_timeout=1,
+                socket_timeout=_TIMEOUT,
                 # The sweeper finds what could not be sent; a client must not wait for that.
                 retry=Retry(NoBackoff(), 0),
             ),
             middleware=[],
             namespace="dramatiq-saga",
-            # A worker that dies holds messages; the sweeper does not wait for them.
-            heartbeat_timeout=10_000,
         )
     else:
         broker = StubBroker(middleware=[])
@@ -45,8 +148,7 @@ broker = _set_up()
 
 def backlog() -> int:
     """Messages that wait for a worker. Raises if the broker is away."""
-    if isinstance(broker, StubBroker):
-        return int(broker.queues[QUEUE].qsize())
-    assert isinstance(broker, RedisBroker)
-    waiting: int = broker.do_qsize(QUEUE)
-    return waiting
+    if isinstance(broker, HintBroker):
+        return broker.do_qsize(QUEUE)
+    assert isinstance(broker, StubBroker)
+    return int(broker.queues[QUEUE].qsize())

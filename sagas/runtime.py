@@ -91,14 +91,17 @@ def _announce(recorded: Recorded) -> None:
 
 
 def _log(recorded: Recorded) -> None:
-    about = _about(recorded)
+    about: dict[str, object] = {}
     for event in recorded.events:
+        level, message = _line(event)
+        if not logger.isEnabledFor(level):
+            continue
+        about = about or _about(recorded)
         fields = dict(about)
         if isinstance(event, at.AttemptEvent):
             fields |= {"step": event.step, "call": event.call.value, "attempt": event.attempt}
         if isinstance(event, at.AttemptAnswered):
             fields["duration_ms"] = event.duration_ms
-        level, message = _line(event)
         error = getattr(event, "error", "") or getattr(event, "reason", "")
         if error:
             fields["error"] = _hiding(recorded).text(error)
@@ -125,30 +128,27 @@ def _hiding(recorded: Recorded) -> Redactor:
     return hide if not hide.learns else hide.knowing(*(step.output for step in steps), *sent)
 
 
+_LINES: dict[type[ev.Event], tuple[int, str]] = {
+    ev.SagaCreated: (logging.INFO, "saga created"),
+    ev.ExecuteRequested: (logging.INFO, "saga started"),
+    ev.RetryRequested: (logging.INFO, "saga started"),
+    ev.CompensationTriggered: (logging.WARNING, "compensation triggered"),
+    ev.SagaCompleted: (logging.INFO, "saga completed"),
+    ev.SagaCompensated: (logging.INFO, "saga compensated"),
+    ev.SagaFailed: (logging.ERROR, "saga failed"),
+    at.AttemptSucceeded: (logging.INFO, "step succeeded"),
+    at.AttemptRefused: (logging.ERROR, "step failed"),
+    at.AttemptFailed: (logging.ERROR, "step failed"),
+    at.AttemptBroken: (logging.ERROR, "step failed"),
+    at.AttemptInterrupted: (logging.WARNING, "step interrupted"),
+    ev.WorkerLost: (logging.WARNING, "worker lost"),
+    at.AttemptHeld: (logging.WARNING, "saga waits"),
+    ev.Parked: (logging.WARNING, "saga waits"),
+}
+
+
 def _line(event: ev.Event) -> tuple[int, str]:
-    match event:
-        case ev.SagaCreated():
-            return logging.INFO, "saga created"
-        case ev.ExecuteRequested() | ev.RetryRequested():
-            return logging.INFO, "saga started"
-        case ev.CompensationTriggered():
-            return logging.WARNING, "compensation triggered"
-        case ev.SagaCompleted():
-            return logging.INFO, "saga completed"
-        case ev.SagaCompensated():
-            return logging.INFO, "saga compensated"
-        case ev.SagaFailed():
-            return logging.ERROR, "saga failed"
-        case at.AttemptSucceeded():
-            done = "step succeeded" if event.call is CallKind.ACTION else "step compensated"
-            return logging.INFO, done
-        case at.AttemptRefused() | at.AttemptFailed() | at.AttemptBroken():
-            return logging.ERROR, "step failed"
-        case at.AttemptInterrupted():
-            return logging.WARNING, "step interrupted"
-        case ev.WorkerLost():
-            return logging.WARNING, "worker lost"
-        case at.AttemptHeld() | ev.Parked():
-            return logging.WARNING, "saga waits"
-        case _:
-            return logging.DEBUG, type(event).__name__
+    level, message = _LINES.get(type(event), (logging.DEBUG, type(event).__name__))
+    if isinstance(event, at.AttemptSucceeded) and event.call is CallKind.COMPENSATION:
+        message = "step compensated"
+    return level, message

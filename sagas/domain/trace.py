@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 MOST_STATE = 512
@@ -85,6 +86,7 @@ def read(traceparent: str, tracestate: str = "") -> Trace | None:
     )
 
 
+@lru_cache(maxsize=1024)
 def of_saga(saga_id: UUID, stored: str) -> Trace:
     """The saga's trace: the one that is kept with it, or else its own."""
     traceparent, _, tracestate = stored.partition(" ")

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from threading import Condition
 from typing import Any, Protocol
 from uuid import UUID
@@ -63,6 +66,8 @@ class RedisCompletion:
 
     def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client
+        self._ears: deque[Any] = deque()
+        """Subscribers that listen to nothing now; their connections are kept."""
 
     def announce(self, saga_id: UUID) -> None:
         """Publish; when Redis is away the waiters find out by themselves."""
@@ -75,29 +80,70 @@ class RedisCompletion:
             logger.warning("the end of saga %s was not announced: %s", saga_id, error)
 
     def wait(self, saga_id: UUID, seconds: float, ended: Callable[[], bool]) -> bool:
-        """Subscribe, then ask `ended` once and again after each message or silent while."""
+        """Subscribe, then ask `ended` once and again after the message or a silent while."""
         until = time.monotonic() + seconds
         try:
             # Subscribing comes first: an end between the look and it would never be heard.
-            with self._client().pubsub(ignore_subscribe_messages=True) as messages:
-                messages.subscribe(_channel(saga_id))
-                while not ended():
-                    left = until - time.monotonic()
-                    if left <= 0:
-                        return False
-                    messages.get_message(timeout=min(left, _LOOK_EVERY))
-                return True
+            with self._listening(_channel(saga_id)) as hear:
+                return _look_until(until, ended, hear)
         except (RedisError, OSError) as error:
             logger.warning("waiting without announcements: %s", error)
-        return _look_until(until, ended)
+        return _look_until(until, ended, time.sleep)
+
+    @contextmanager
+    def _listening(self, channel: str) -> Iterator[Callable[[float], None]]:
+        """What waits for a message of the channel. Raises RedisError or OSError."""
+        ear = self._ear(channel)
+        try:
+            yield partial(_hear, ear)
+            ear.unsubscribe(channel)
+        except BaseException:
+            ear.close()
+            raise
+        self._ears.append(ear)
+
+    def _ear(self, channel: str) -> Any:
+        """A subscriber of the channel."""
+        while True:
+            try:
+                ear = self._ears.pop()
+            except IndexError:
+                break
+            if _is_usable(ear):
+                ear.subscribe(channel)
+                return ear
+            ear.close()
+        ear = self._client().pubsub()
+        ear.subscribe(channel)
+        return ear
 
 
-def _look_until(until: float, ended: Callable[[], bool]) -> bool:
+def _is_usable(ear: Any) -> bool:
+    """Whether it has heard all of the last time, and Redis is still there."""
+    try:
+        while ear.subscribed:
+            if ear.get_message(timeout=1) is None:
+                return False
+        return not ear.connection.can_read(0)
+    except (RedisError, OSError):
+        return False
+
+
+def _hear(ear: Any, seconds: float) -> None:
+    """Wait for the message."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        heard = ear.get_message(timeout=left)
+        if heard and heard["type"] == "message":
+            return
+
+
+def _look_until(until: float, ended: Callable[[], bool], pause: Callable[[float], None]) -> bool:
     while not ended():
         left = until - time.monotonic()
         if left <= 0:
             return False
-        time.sleep(min(left, _LOOK_EVERY))
+        pause(min(left, _LOOK_EVERY))
     return True
 
 

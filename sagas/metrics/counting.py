@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
@@ -81,6 +82,12 @@ def _begin(definition: Definition) -> None:
                 ATTEMPTS.labels(definition.type, step.name, call.value, outcome)
 
 
+@cache
+def _of(metric: Any, *labels: str) -> Any:
+    """The one of those labels; there are few, as all are of the code."""
+    return metric.labels(*labels)
+
+
 def count(recorded: Recorded) -> None:
     """Count what a transition changed."""
     _count_saga(recorded)
@@ -89,9 +96,9 @@ def count(recorded: Recorded) -> None:
         if isinstance(event, at.AttemptEvent):
             _count_attempt(recorded.saga_type, event)
     if any(isinstance(event, ev.CompensationTriggered) for event in recorded.events):
-        COMPENSATIONS.labels(recorded.saga_type).inc()
+        _of(COMPENSATIONS, recorded.saga_type).inc()
     if _failed(recorded):
-        FAILURES.labels(recorded.saga_type).inc()
+        _of(FAILURES, recorded.saga_type).inc()
 
 
 def _failed(recorded: Recorded) -> bool:
@@ -108,21 +115,20 @@ def _failed(recorded: Recorded) -> bool:
 def _count_saga(recorded: Recorded) -> None:
     created = recorded.before.seq == 0
     if created:
-        SAGAS.labels(recorded.saga_type, SagaStatus.PENDING.value).inc()
+        _of(SAGAS, recorded.saga_type, SagaStatus.PENDING.value).inc()
     status = recorded.after.status
     if recorded.before.status is status:
         return
-    SAGAS.labels(recorded.saga_type, status.value).inc()
+    _of(SAGAS, recorded.saga_type, status.value).inc()
     if status in ENDED and recorded.started_at is not None:
         seconds = (recorded.at - recorded.started_at).total_seconds()
-        DURATION.labels(recorded.saga_type).observe(max(seconds, 0.0))
+        _of(DURATION, recorded.saga_type).observe(max(seconds, 0.0))
 
 
 def _count_steps(recorded: Recorded) -> None:
-    before = {step.name: step.status for step in recorded.before.steps}
-    for step in recorded.after.steps:
-        if step.name in before and before[step.name] is not step.status:
-            STEPS.labels(step.name, step.status.value).inc()
+    for before, after in zip(recorded.before.steps, recorded.after.steps, strict=False):
+        if before.status is not after.status:  # there are none before the saga is created
+            _of(STEPS, after.name, after.status.value).inc()
 
 
 def _count_attempt(saga_type: str, event: at.AttemptEvent) -> None:
@@ -130,11 +136,11 @@ def _count_attempt(saga_type: str, event: at.AttemptEvent) -> None:
     if not outcome:
         return
     labels = (saga_type, event.step, event.call.value)
-    ATTEMPTS.labels(*labels, outcome).inc()
+    _of(ATTEMPTS, *labels, outcome).inc()
     if event.attempt > 1 and outcome != "held":
-        RETRIES.labels(*labels).inc()
+        _of(RETRIES, *labels).inc()
     if isinstance(event, at.AttemptAnswered):
-        CALLS.labels(*labels, outcome).observe(event.duration_ms / 1000)
+        _of(CALLS, *labels, outcome).observe(event.duration_ms / 1000)
 
 
 def _outcome(event: at.AttemptEvent) -> str:

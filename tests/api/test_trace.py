@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
-from structlog.stdlib import ProcessorFormatter
 
 from executors.participants import Participant
+from sagaproject.logs import Json
 from sagas import services
 from sagas.domain import trace
 from sagas.models import Saga
@@ -87,7 +87,7 @@ def log() -> Iterator[list[dict[str, Any]]]:
             lines.append(json.loads(self.format(record)))
 
     root, keeper = logging.getLogger(), Keeper()
-    [written] = [h for h in root.handlers if isinstance(h.formatter, ProcessorFormatter)]
+    [written] = [h for h in root.handlers if isinstance(h.formatter, Json)]
     keeper.setFormatter(written.formatter)
     root.addHandler(keeper)
     yield lines

@@ -1,38 +1,22 @@
 """Faults of the broker's messages, made in Redis itself.
 
-Dramatiq keeps the ids of waiting messages in a list and their texts in a hash. Whoever waits for
-the list with BLPOP gets each new id before any worker that asks now and then.
+Messages wait in a list, and the workers wait for it with BLPOP: whoever does so too gets its share.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
-from uuid import uuid4
 
 from redis.exceptions import RedisError
 
-QUEUE = "dramatiq-saga:sagas"
-MESSAGES = f"{QUEUE}.msgs"
+QUEUE = "dramatiq-saga:sagas.waiting"
 
-
-def drop(client: Any, message_id: bytes) -> None:
-    """Nobody will ever see the message."""
-    client.hdel(MESSAGES, message_id)
-
-
-def double(client: Any, message_id: bytes) -> None:
-    """Put the message back, and a copy of it."""
-    text = client.hget(MESSAGES, message_id)
-    if text is not None:
-        copy, fresh = json.loads(text), str(uuid4())
-        copy["options"]["redis_message_id"] = fresh
-        client.hset(MESSAGES, fresh, json.dumps(copy))
-        client.rpush(QUEUE, fresh)
-    client.rpush(QUEUE, message_id)
+_THIEVES = 6
+"""More than there are workers, as Redis serves in turn who waits."""
 
 
 def steal(
@@ -42,21 +26,26 @@ def steal(
     stop: Event,
     count: Callable[[str, int], None],
 ) -> None:
-    """Do so with every message of the next seconds; count each that it was done to."""
-    until, number = time.monotonic() + seconds, 0
-    kept: list[bytes] = []
-    client = connect()
+    """Do so with most messages of the next seconds; count each that it was done to."""
+    until = time.monotonic() + seconds
+    # Several would double each other's doubles.
+    thieves = 1 if kind == "messages_doubled" else _THIEVES
+    with ThreadPoolExecutor(thieves) as pool:
+        rounds = [pool.submit(_steal, connect(), kind, until, stop) for _ in range(thieves)]
+        count(kind, sum(each.result() for each in rounds))
+
+
+def _steal(client: Any, kind: str, until: float, stop: Event) -> int:
+    number, kept = 0, []
     while time.monotonic() < until and not stop.is_set():
         try:
             found = client.blpop([QUEUE], timeout=0.2)
             if found is None:
                 continue
-            if kind == "messages_dropped":
-                drop(client, found[1])
-            elif kind == "messages_doubled":
-                double(client, found[1])
+            if kind == "messages_doubled":
+                client.rpush(QUEUE, found[1], found[1])
                 time.sleep(0.02)  # else it would find its own again, and again
-            else:
+            elif kind == "messages_delayed":
                 kept.append(found[1])
             number += 1
         except RedisError:
@@ -67,4 +56,4 @@ def steal(
     except RedisError:
         kept.clear()  # lost, then: that is allowed as well
     client.close()
-    count(kind, number)
+    return number

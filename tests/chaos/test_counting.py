@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -185,37 +186,32 @@ def test_what_clients_were_told_is_written_down(tmp_path: Path) -> None:
 
 
 class Fake:
-    """A Redis with what is needed of it."""
+    """A Redis with one message."""
 
     def __init__(self) -> None:
-        self.texts = {b"one": json.dumps({"options": {"redis_message_id": "one"}})}
-        self.queue: list[Any] = []
+        self.queue = [b"message"]
+        self.stop = Event()
 
-    def hget(self, _: str, name: bytes) -> str | None:
-        return self.texts.get(name)
+    def blpop(self, *_: object, **__: object) -> Any:
+        self.stop.set()
+        return b"key", self.queue.pop()
 
-    def hset(self, _: str, name: Any, text: str) -> None:
-        self.texts[name] = text
+    def rpush(self, _: str, *messages: bytes) -> None:
+        self.queue += messages
 
-    def hdel(self, _: str, name: bytes) -> None:
-        self.texts.pop(name, None)
-
-    def rpush(self, _: str, *names: Any) -> None:
-        self.queue += names
+    def close(self) -> None:
+        pass
 
 
-def test_a_doubled_message_is_two_messages_with_ids_of_their_own() -> None:
-    redis = Fake()
-    broker.double(redis, b"one")
-    fresh, first = redis.queue
-    assert first == b"one"
-    assert json.loads(redis.texts[fresh])["options"]["redis_message_id"] == fresh
-
-
-def test_a_dropped_message_is_gone() -> None:
-    redis = Fake()
-    broker.drop(redis, b"one")
-    assert (redis.queue, redis.texts) == ([], {})
+@pytest.mark.parametrize(
+    ("kind", "left"), [("messages_dropped", 0), ("messages_doubled", 2), ("messages_delayed", 1)]
+)
+def test_messages_are_struck(monkeypatch: pytest.MonkeyPatch, kind: str, left: int) -> None:
+    monkeypatch.setattr(broker, "_THIEVES", 1)
+    redis, struck = Fake(), Struck([kind])
+    broker.steal(lambda: redis, kind, 60, redis.stop, struck.count)
+    assert redis.queue == [b"message"] * left
+    assert struck.total == 1
 
 
 def test_a_process_that_ends_by_itself_is_started_again_and_one_that_is_closed_is_not(
