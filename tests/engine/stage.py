@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -104,6 +105,19 @@ def state_of(saga_id: UUID) -> SagaState:
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert replay(decode(event.kind, event.data) for event in events) == state
     return state
+
+
+@contextmanager
+def asked() -> Iterator[list[str]]:
+    """The statements that the database is asked meanwhile, but for those of transactions."""
+    statements: list[str] = []
+
+    def note(execute: Callable[..., object], sql: str, *rest: object) -> object:
+        statements.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        yield statements
 
 
 def kinds(saga_id: UUID) -> list[str]:

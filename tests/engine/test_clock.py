@@ -7,21 +7,20 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from sagas import selectors
 from sagas.engine import store
-from tests.engine.stage import Stage
+from tests.engine.stage import Stage, asked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_read_brings_the_database_s_time_along() -> None:
     saga_id = Stage().create()
-    with CaptureQueriesContext(connection) as queries:
+    with asked() as statements:
         loaded = store.load(saga_id)
     clock = "TIMESTAMP" if connection.vendor == "postgresql" else "STRFTIME"
-    assert clock in queries.captured_queries[0]["sql"].upper()
+    assert clock in statements[0].upper()
     assert abs(loaded.read_at - selectors.database_now()) < timedelta(seconds=5)
 
 

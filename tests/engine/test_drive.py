@@ -1,7 +1,6 @@
 """Driving: from a due saga to one that waits or has ended."""
 
 import itertools
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -15,7 +14,7 @@ from sagas.domain.rules import Illegal
 from sagas.domain.state import Direction, Effect, Json, SagaStatus, StepStatus
 from sagas.engine.ports import StepCall
 from sagas.models import Saga, SagaEvent
-from tests.engine.stage import AWAY, LOST, NO, OK, Stage, kinds, let_lease_end, state_of
+from tests.engine.stage import AWAY, LOST, NO, OK, Stage, asked, kinds, let_lease_end, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -232,13 +231,7 @@ def test_a_five_step_saga_costs_one_commit_a_step_plus_three(requests: int, comm
     stage = Stage()
     steps = tuple(StepDefinition(name=name) for name in "abcde")
     stage.definition = stage.definition.__class__(type="stage", version=1, steps=steps)
-    asked: list[str] = []
-
-    def note(execute: Callable[..., object], sql: str, *rest: object) -> object:
-        asked.append(sql.split()[0])
-        return execute(sql, *rest)
-
-    with CaptureQueriesContext(connection) as queries, connection.execute_wrapper(note):
+    with CaptureQueriesContext(connection) as queries, asked() as statements:
         saga_id = stage.create(execute=requests == 1)
         if requests == 2:
             stage.engine().command(saga_id, tr.Execute(), actor="test", reason="")
@@ -246,12 +239,13 @@ def test_a_five_step_saga_costs_one_commit_a_step_plus_three(requests: int, comm
     assert state_of(saga_id).status is SagaStatus.COMPLETED
     # The clock for create, and the saga with its steps for execute and for claim.
     if connection.vendor == "postgresql":
-        assert sorted(asked) == ["SELECT"] * (1 + requests) + ["WITH"] * commits
+        words = sorted(statement.split()[0] for statement in statements)
+        assert words == ["SELECT"] * (1 + requests) + ["WITH"] * commits
         return
-    statements = [query["sql"].split()[0] for query in queries.captured_queries]
-    assert statements.count("SELECT") == 1 + 2 * requests
-    assert statements.count("COMMIT") == commits, statements
+    words = [query["sql"].split()[0] for query in queries.captured_queries]
+    assert words.count("SELECT") == 1 + 2 * requests
+    assert words.count("COMMIT") == commits, words
     # Each transition writes the saga, the steps that changed, and its events: create, execute,
     # claim, start, four answers with the next start, and the last answer.
-    writes = [word for word in statements if word in ("INSERT", "UPDATE")]
+    writes = [word for word in words if word in ("INSERT", "UPDATE")]
     assert len(writes) == 3 + 2 * (requests - 1) + 2 + 3 + 4 * 4 + 3
