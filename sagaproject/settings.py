@@ -50,17 +50,17 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "sagas.api.security.HeadersMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "sagas.api.security.OriginsMiddleware",
     "sagas.api.security.TransportMiddleware",
     "sagas.api.middleware.ProblemMiddleware",
     "sagaproject.postgresql.middleware.PatienceMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "sagas.api.middleware.LanguageMiddleware",
+    "sagas.api.people.Sessions",
+    "sagas.api.people.Language",
     "sagas.api.security.HostMiddleware",  # Django's CommonMiddleware
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "sagas.api.people.Forms",
+    "sagas.api.people.Users",
+    "sagas.api.people.Messages",
     "sagas.metrics.http.BoundedMetricsMiddleware",
 ]
 
