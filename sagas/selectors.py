@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -88,10 +89,36 @@ def latest_start(saga_id: UUID, seq: int) -> SagaEvent | None:
 
 def database_now() -> datetime:
     """The database's clock, by which leases and waits are measured."""
-    sql = "SELECT clock_timestamp()"
-    if connection.vendor == "sqlite":
-        sql = "SELECT strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')"
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(f"SELECT {_clock()}", [])
         (now,) = cursor.fetchone()
-    return now if isinstance(now, datetime) else datetime.fromisoformat(now)
+    return _datetime(now)
+
+
+def now_and_named(key: str, client: str) -> tuple[datetime, dict[str, tuple[UUID, str]]]:
+    """The database's clock, and the sagas of that idempotency key: id and digest by client.
+
+    Looked for are the client's own and that of a request without a name. One query.
+    """
+    sql = (
+        f"SELECT {_clock()}, id, client, request_digest FROM (SELECT 1 AS one) AS one"
+        " LEFT JOIN sagas_saga ON idempotency_key = %s AND client IN (%s, '')"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [key, client])
+        rows = cursor.fetchall()
+    found = {of: (_uuid(saga_id), digest) for _, saga_id, of, digest in rows if saga_id is not None}
+    return _datetime(rows[0][0]), found
+
+
+def _clock() -> str:
+    sqlite = connection.vendor == "sqlite"
+    return "strftime('%%Y-%%m-%%d %%H:%%M:%%f+00:00', 'now')" if sqlite else "clock_timestamp()"
+
+
+def _datetime(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)

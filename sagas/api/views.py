@@ -59,15 +59,12 @@ class SagaViewSet(ViewSet):
             idempotency_key=_idempotency_key(request),
             trace=trace_of(request),
         )
-        saga = created.saga
-        wait = _wait(request)
-        applied = {}
-        if wait and body.validated_data["execute"]:
-            applied = {"Preference-Applied": f"wait={wait}"}
-            services.wait_until_ended(saga.id, wait)
-            saga = services.get_saga(saga.id)
         # Relative to the host: only the client knows by which name it reached a gateway.
-        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": saga.id})} | applied
+        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": created.id})}
+        wait = _wait(request) if body.validated_data["execute"] else 0
+        if wait:
+            headers["Preference-Applied"] = f"wait={wait}"
+        saga = services.wait_until_ended(created.id, wait) if wait else created.saga
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
         return _answer(saga, status=201, headers=headers)
@@ -126,12 +123,9 @@ def _operate(operation: Operation, request: Request, saga_id: UUID) -> HttpRespo
     )
     if not wait:
         return _answer(saga, status=202)
-    ended = services.wait_until_ended(saga_id, wait)
-    return _answer(
-        services.get_saga(saga_id),
-        status=200 if ended else 202,
-        headers={"Preference-Applied": f"wait={wait}"},
-    )
+    saga = services.wait_until_ended(saga_id, wait)
+    status = 200 if services.has_ended(saga) else 202
+    return _answer(saga, status=status, headers={"Preference-Applied": f"wait={wait}"})
 
 
 def _answer(saga: Saga, *, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
