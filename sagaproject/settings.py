@@ -35,7 +35,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_prometheus",
     "corsheaders",
     "rest_framework",
     "drf_spectacular",
@@ -44,24 +43,23 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "sagas.api.middleware.RequestIdMiddleware",
     # What sets headers comes before all that may answer by itself.
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "sagas.api.security.HeadersMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "sagas.api.security.OriginsMiddleware",
     "sagas.api.security.TransportMiddleware",
     "sagas.api.middleware.ProblemMiddleware",
     "sagaproject.postgresql.middleware.PatienceMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "sagas.api.middleware.LanguageMiddleware",
+    "sagas.api.people.Sessions",
+    "sagas.api.people.Language",
     "sagas.api.security.HostMiddleware",  # Django's CommonMiddleware
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "sagas.metrics.http.BoundedMetricsMiddleware",
+    "sagas.api.people.Forms",
+    "sagas.api.people.Users",
+    "sagas.api.people.Messages",
+    "sagas.metrics.http.MetricsMiddleware",
 ]
 
 ROOT_URLCONF = "sagaproject.urls"
@@ -255,7 +253,6 @@ SPECTACULAR_SETTINGS = {
 # Where workers tell their metrics; 0: the API of this machine does.
 SAGA_METRICS_PORT = _env.whole("SAGA_METRICS_PORT", 0, most=65535)
 SAGA_METRICS_BIND = _env.text("SAGA_METRICS_BIND", "127.0.0.1")
-PROMETHEUS_EXPORT_MIGRATIONS = False
 
 LOG_LEVEL = _env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "warn", "error"))
 LOG_FORMAT = _env.choice("LOG_FORMAT", "json", ("json", "text"))

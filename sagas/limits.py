@@ -9,7 +9,9 @@ import math
 from contextlib import suppress
 from time import time
 
+from django.conf import settings
 from django.core.cache import cache
+from django_redis import get_redis_connection
 
 from sagas.engine.away import cache_away
 
@@ -20,13 +22,26 @@ def count(what: str, window: int) -> int:
         return 0
     key = _key(what, window)
     try:
-        try:
-            return int(cache.incr(key))
-        except ValueError:  # the first of its window
-            return 1 if cache.add(key, 1, timeout=2 * window) else int(cache.incr(key))
+        return _in_redis(key, window) if settings.SAGA_SHARED_STATE else _in_process(key, window)
     except Exception:
         cache_away.note()
         return 0
+
+
+def _in_redis(key: str, window: int) -> int:
+    # By itself: Django's `incr` runs a script, which takes three times as long.
+    redis, name = get_redis_connection("default"), cache.make_key(key)
+    so_far = int(redis.incr(name))
+    if so_far == 1:
+        redis.expire(name, 2 * window)
+    return so_far
+
+
+def _in_process(key: str, window: int) -> int:
+    try:
+        return int(cache.incr(key))
+    except ValueError:  # the first of its window
+        return 1 if cache.add(key, 1, timeout=2 * window) else int(cache.incr(key))
 
 
 def left(window: int) -> int:

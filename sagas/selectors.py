@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from sagas.models import Saga, SagaEvent, SagaStep
-
-_TRIES = 10
+from sagas.prepared import Prepared
 
 
 def due_saga_ids(limit: int) -> list[UUID]:
@@ -39,14 +39,31 @@ def id_or_start(text: str, *fields: str) -> Q:
 
 
 def saga_with_steps(saga_id: UUID) -> Saga:
-    """The saga and its steps, both as the same commit left them. Raises Saga.DoesNotExist."""
-    steps = Prefetch("steps", SagaStep.objects.annotate(saga_seq=F("saga__seq")))
-    for _ in range(_TRIES):
-        saga = Saga.objects.prefetch_related(steps).get(pk=saga_id)
-        # A commit between the two queries shows: then they are made again.
-        if all(vars(step)["saga_seq"] == saga.seq for step in saga.steps.all()):
-            break
+    """The saga and its steps, as one commit left them: one query. Raises Saga.DoesNotExist."""
+    rows = _WITH_STEPS.rows(saga_id)
+    if not rows:
+        raise Saga.DoesNotExist
+    saga = Saga.from_db(connection.alias, _SAGA, rows[0][: len(_SAGA)])
+    # What `prefetch_related` leaves behind; it would take another query, or several.
+    steps = saga.steps.all()
+    found = [row[len(_SAGA) :] for row in rows if row[len(_SAGA)] is not None]
+    steps._result_cache = [SagaStep.from_db(connection.alias, _STEP, row) for row in found]
+    for step in steps:
+        step.saga = saga
+    steps._prefetch_done = True
+    saga._prefetched_objects_cache = {"steps": steps}
     return saga
+
+
+_SAGA = [field.attname for field in Saga._meta.concrete_fields]
+_STEP = [field.attname for field in SagaStep._meta.concrete_fields]
+_SEQ = Prepared(lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("seq"), Saga._meta.pk)
+_WITH_STEPS = Prepared(
+    lambda: Saga.objects.filter(pk=UUID(int=0))
+    .order_by("steps__position")
+    .values_list(*_SAGA, *(f"steps__{name}" for name in _STEP)),
+    Saga._meta.pk,
+)
 
 
 def saga_seq(saga_id: UUID) -> int:
@@ -54,7 +71,9 @@ def saga_seq(saga_id: UUID) -> int:
 
     Raises Saga.DoesNotExist.
     """
-    return Saga.objects.values_list("seq", flat=True).get(pk=saga_id)
+    for (seq,) in _SEQ.rows(saga_id):
+        return int(seq)
+    raise Saga.DoesNotExist
 
 
 def saga_events(saga_id: UUID) -> QuerySet[SagaEvent]:
@@ -70,10 +89,36 @@ def latest_start(saga_id: UUID, seq: int) -> SagaEvent | None:
 
 def database_now() -> datetime:
     """The database's clock, by which leases and waits are measured."""
-    sql = "SELECT clock_timestamp()"
-    if connection.vendor == "sqlite":
-        sql = "SELECT strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')"
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(f"SELECT {_clock()}", [])
         (now,) = cursor.fetchone()
-    return now if isinstance(now, datetime) else datetime.fromisoformat(now)
+    return _datetime(now)
+
+
+def now_and_named(key: str, client: str) -> tuple[datetime, dict[str, tuple[UUID, str]]]:
+    """The database's clock, and the sagas of that idempotency key: id and digest by client.
+
+    Looked for are the client's own and that of a request without a name. One query.
+    """
+    sql = (
+        f"SELECT {_clock()}, id, client, request_digest FROM (SELECT 1 AS one) AS one"
+        " LEFT JOIN sagas_saga ON idempotency_key = %s AND client IN (%s, '')"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [key, client])
+        rows = cursor.fetchall()
+    found = {of: (_uuid(saga_id), digest) for _, saga_id, of, digest in rows if saga_id is not None}
+    return _datetime(rows[0][0]), found
+
+
+def _clock() -> str:
+    sqlite = connection.vendor == "sqlite"
+    return "strftime('%%Y-%%m-%%d %%H:%%M:%%f+00:00', 'now')" if sqlite else "clock_timestamp()"
+
+
+def _datetime(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)

@@ -1,6 +1,4 @@
-"""What every request passes: a request id, a language, and problem documents for what fails
-outside DRF.
-"""
+"""What every request passes: a request id, and problem documents for what fails outside DRF."""
 
 from __future__ import annotations
 
@@ -8,11 +6,8 @@ import re
 from collections.abc import Callable
 from uuid import uuid4
 
-from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
-from django.middleware.locale import LocaleMiddleware
-from django.utils import translation
 from structlog.contextvars import bound_contextvars
 
 from sagas.api import problems
@@ -34,7 +29,7 @@ class RequestIdMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        given = request.headers.get("X-Request-Id", "")
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         trace = trace_of(request)
         about = {"request_id": request_id} | ({"trace_id": trace.trace_id} if trace else {})
@@ -56,7 +51,7 @@ class ProblemMiddleware:
             return problems.response(400, "The character U+0000 is not allowed in an address.")
         if any("\0" in value for value in request.COOKIES.values()):
             return problems.response(400, "The character U+0000 is not allowed in a cookie.")
-        if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # A WSGI application sees no end of such a body, and Django takes it for empty.
             return problems.response(411, "A body needs a Content-Length.")
         return self._get_response(request)
@@ -72,20 +67,3 @@ class ProblemMiddleware:
             answer["Retry-After"] = problems.RETRY_AFTER
             return answer
         return None
-
-
-class LanguageMiddleware(LocaleMiddleware):
-    """The console in its reader's language; the API, which programs read, always in English."""
-
-    def process_request(self, request: HttpRequest) -> None:
-        if problems.in_console(request):
-            super().process_request(request)
-        else:
-            translation.activate(settings.LANGUAGE_CODE)
-
-    def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
-        if problems.in_console(request):
-            return super().process_response(request, response)
-        return response

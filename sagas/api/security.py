@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
@@ -59,7 +60,7 @@ class TransportMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         # What names no scheme came past the gateway, from within.
-        told = request.headers.get("X-Forwarded-Proto", "https")
+        told = request.META.get("HTTP_X_FORWARDED_PROTO", "https")
         if not settings.SAGA_TLS or told == "https" or is_monitoring(request):
             return self._get_response(request)
         if request.method not in ("GET", "HEAD") or request.path_info.startswith("/api/"):
@@ -69,6 +70,15 @@ class TransportMiddleware:
         return HttpResponsePermanentRedirect(
             f"https://{request.get_host()}{request.get_full_path()}"
         )
+
+
+class OriginsMiddleware(CorsMiddleware):  # type: ignore[misc]  # no types
+    """Tells browsers which other origins' pages may call the API, where some may."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if settings.CORS_ALLOWED_ORIGINS:
+            return super().__call__(request)  # type: ignore[no-any-return]
+        return self.get_response(request)  # type: ignore[no-any-return]
 
 
 class HostMiddleware(CommonMiddleware):

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from executors.fields import Flag, StrictSerializer, Text
 from executors.secrets import HIDDEN
 from sagas import services
-from sagas.api import shown
+from sagas.api import documents, shown
 from sagas.domain.state import Direction, Effect, Operation, SagaStatus, StepStatus
 from sagas.models import Saga, SagaEvent, SagaStep
 
@@ -202,10 +202,7 @@ class SagaSerializer(SagaSummarySerializer):
 
     def get_error(self, saga: Saga) -> str | None:
         """Why the saga did not complete; null if nothing went wrong."""
-        if saga.status == SagaStatus.COMPLETED.value:
-            return None
-        errors = [step.error for step in saga.steps.all() if step.error]
-        return saga.reason or (errors[0] if errors else None)
+        return documents.error(saga, list(saga.steps.all()))
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(OPERATIONS)))
     def get_allowed_operations(self, saga: Saga) -> list[str]:

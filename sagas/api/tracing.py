@@ -10,5 +10,5 @@ from sagas.domain import trace
 
 def trace_of(request: HttpRequest | Request) -> trace.Trace | None:
     """The trace; None without headers, or with wrong ones, which are never refused."""
-    headers = request.headers
-    return trace.read(headers.get("traceparent", ""), headers.get("tracestate", ""))
+    headers = request.META
+    return trace.read(headers.get("HTTP_TRACEPARENT", ""), headers.get("HTTP_TRACESTATE", ""))

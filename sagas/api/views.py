@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.cache import cache
-from django.http import QueryDict
+from django.http import HttpResponse, QueryDict
 from django.urls import reverse
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -17,16 +17,11 @@ from rest_framework.viewsets import ViewSet
 
 from executors.secrets import declared
 from sagas import selectors, services
-from sagas.api import documentation, shown
+from sagas.api import documentation, documents, shown
 from sagas.api.authentication import actor_of, client_of, require
 from sagas.api.listing import ListQuery, PageSerializer, matching
 from sagas.api.parsers import CurlJSONParser, StrictJSONParser
-from sagas.api.serializers import (
-    CreateSagaSerializer,
-    EventSerializer,
-    OperationSerializer,
-    SagaSerializer,
-)
+from sagas.api.serializers import CreateSagaSerializer, OperationSerializer
 from sagas.api.tracing import trace_of
 from sagas.domain.state import Operation
 from sagas.engine.away import cache_away
@@ -49,7 +44,7 @@ class SagaViewSet(ViewSet):
         return {**super().default_response_headers, "Cache-Control": "private, no-store"}
 
     @documentation.create
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Create a saga, and with `execute` start it."""
         body = CreateSagaSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -64,18 +59,15 @@ class SagaViewSet(ViewSet):
             idempotency_key=_idempotency_key(request),
             trace=trace_of(request),
         )
-        saga = created.saga
-        wait = _wait(request)
-        applied = {}
-        if wait and body.validated_data["execute"]:
-            applied = {"Preference-Applied": f"wait={wait}"}
-            services.wait_until_ended(saga.id, wait)
-            saga = services.get_saga(saga.id)
         # Relative to the host: only the client knows by which name it reached a gateway.
-        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": saga.id})} | applied
+        headers = {"Location": reverse("saga-detail", kwargs={"saga_id": created.id})}
+        wait = _wait(request) if body.validated_data["execute"] else 0
+        if wait:
+            headers["Preference-Applied"] = f"wait={wait}"
+        saga = services.wait_until_ended(created.id, wait) if wait else created.saga
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
-        return Response(SagaSerializer(saga).data, status=201, headers=headers)
+        return _answer(saga, status=201, headers=headers)
 
     @documentation.listing
     def list(self, request: Request) -> Response:
@@ -93,36 +85,36 @@ class SagaViewSet(ViewSet):
         return Response(PageSerializer(page).data)
 
     @documentation.retrieve
-    def retrieve(self, request: Request, saga_id: UUID) -> Response:
+    def retrieve(self, request: Request, saga_id: UUID) -> HttpResponse:
         """One saga with its steps and the operations now allowed."""
-        return Response(_cached_document(saga_id))
+        return _json(_cached_document(saga_id))
 
     @documentation.events
-    def events(self, request: Request, saga_id: UUID) -> Response:
+    def events(self, request: Request, saga_id: UUID) -> HttpResponse:
         """The saga's history, oldest first."""
         events = list(selectors.saga_events(saga_id))
         if not events:
             raise services.SagaNotFound(str(saga_id))
-        context = {"hide": shown.hiding_of(events)}
-        return Response(EventSerializer(events, many=True, context=context).data)
+        hide = shown.hiding_of(events)
+        return _json(documents.rendered([documents.event(event, hide) for event in events]))
 
     @documentation.operation("execute")
-    def execute(self, request: Request, saga_id: UUID) -> Response:
+    def execute(self, request: Request, saga_id: UUID) -> HttpResponse:
         """Start a pending saga."""
         return _operate(Operation.EXECUTE, request, saga_id)
 
     @documentation.operation("compensate")
-    def compensate(self, request: Request, saga_id: UUID) -> Response:
+    def compensate(self, request: Request, saga_id: UUID) -> HttpResponse:
         """Take back what the saga has done; a call in flight is finished first."""
         return _operate(Operation.COMPENSATE, request, saga_id)
 
     @documentation.operation("retry")
-    def retry(self, request: Request, saga_id: UUID) -> Response:
+    def retry(self, request: Request, saga_id: UUID) -> HttpResponse:
         """Try a failed saga again where it stopped, or a compensated one from the start."""
         return _operate(Operation.RETRY, request, saga_id)
 
 
-def _operate(operation: Operation, request: Request, saga_id: UUID) -> Response:
+def _operate(operation: Operation, request: Request, saga_id: UUID) -> HttpResponse:
     body = OperationSerializer(data=request.data)
     body.is_valid(raise_exception=True)
     wait = _wait(request)
@@ -130,44 +122,49 @@ def _operate(operation: Operation, request: Request, saga_id: UUID) -> Response:
         saga_id, actor=actor_of(request), reason=body.validated_data["reason"]
     )
     if not wait:
-        return Response(SagaSerializer(saga).data, status=202)
-    ended = services.wait_until_ended(saga_id, wait)
-    return Response(
-        SagaSerializer(services.get_saga(saga_id)).data,
-        status=200 if ended else 202,
-        headers={"Preference-Applied": f"wait={wait}"},
-    )
+        return _answer(saga, status=202)
+    saga = services.wait_until_ended(saga_id, wait)
+    status = 200 if services.has_ended(saga) else 202
+    return _answer(saga, status=status, headers={"Preference-Applied": f"wait={wait}"})
 
 
-def _cached_document(saga_id: UUID) -> dict[str, Any]:
-    """The saga's document, from the cache if it is there.
+def _answer(saga: Saga, *, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    return _json(documents.rendered(documents.saga(saga)), status=status, headers=headers)
+
+
+def _json(body: bytes | str, **more: Any) -> HttpResponse:
+    return HttpResponse(body, content_type="application/json", **more)
+
+
+def _cached_document(saga_id: UUID) -> str:
+    """The saga's document as it is sent, from the cache if it is there.
 
     The key has the number of the saga's last event, so that none is ever stale, and stands for
     the declared secrets, so that none was made when fewer were hidden.
     """
     try:
-        key = f"saga:{saga_id}:{selectors.saga_seq(saga_id)}:{declared()}"
+        key = f"saga-json:{saga_id}:{selectors.saga_seq(saga_id)}:{declared()}"
     except Saga.DoesNotExist:
         raise services.SagaNotFound(str(saga_id)) from None
-    document: dict[str, Any] | None = _from_cache(key)
+    document = _from_cache(key)
     if document is None:
-        document = dict(SagaSerializer(services.get_saga(saga_id)).data)
+        document = documents.rendered(documents.saga(services.get_saga(saga_id))).decode()
         _to_cache(key, document)
     return document
 
 
-def _from_cache(key: str) -> dict[str, Any] | None:
+def _from_cache(key: str) -> str | None:
     if cache_away:
         return None  # the database has it
     try:
-        found: dict[str, Any] | None = cache.get(key)
+        found: str | None = cache.get(key)
     except Exception:
         cache_away.note()
         return None
     return found
 
 
-def _to_cache(key: str, document: dict[str, Any]) -> None:
+def _to_cache(key: str, document: str) -> None:
     if cache_away:
         return
     try:

@@ -57,7 +57,7 @@ from sagas.services.operating import (
 )
 from sagas.services.purging import purge, purge_bulk_operations, would_go
 from sagas.services.reading import SagaNotFound, allowed, get_saga
-from sagas.services.waiting import stop_waiting, wait_until_ended
+from sagas.services.waiting import has_ended, stop_waiting, wait_until_ended
 from sagas.services.working import drive, take_from_the_gone
 
 __all__ = [
@@ -94,6 +94,7 @@ __all__ = [
     "edits",
     "execute",
     "get_saga",
+    "has_ended",
     "make_api_key",
     "mendable",
     "needs_approval",

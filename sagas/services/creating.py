@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError
 
@@ -35,12 +38,17 @@ class KeyReused(Exception):
     """The Idempotency-Key was used before, with another body."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Created:
     """A saga, and whether this request or an earlier one with its key made it."""
 
-    saga: Saga
+    id: UUID
     replayed: bool
+
+    @cached_property
+    def saga(self) -> Saga:
+        """The saga, as it is when it is first looked at. Raises SagaNotFound."""
+        return get_saga(self.id)
 
 
 def create_saga(
@@ -60,24 +68,24 @@ def create_saga(
 
     Raises UnknownSagaType, InvalidData, or KeyReused.
     """
-    digest = _digest({"type": saga_type, "data": data, "execute": execute})
+    digest, now = "", None
     if idempotency_key is not None:
-        first = _by_key(client, idempotency_key, digest)
+        digest = _digest({"type": saga_type, "data": data, "execute": execute})
+        now, first = _by_key(client, idempotency_key, digest)
         if first is not None:
-            return Created(saga=first, replayed=True)
+            return Created(id=first, replayed=True)
     executor = registry.newest(saga_type)
     if executor is None:
         raise UnknownSagaType(saga_type)
-    now = selectors.database_now()
     saga = Saga(
         type=saga_type,
         definition_version=executor.version,
         data=validated(executor, data),
         client=client,
         idempotency_key=idempotency_key,
-        request_digest=digest if idempotency_key is not None else "",
+        request_digest=digest,
         trace=trace.stored if trace is not None else "",
-        created_at=now,
+        created_at=now or selectors.database_now(),
     )
     try:
         whole(
@@ -86,11 +94,11 @@ def create_saga(
             )
         )
     except IntegrityError:
-        first = None if idempotency_key is None else _by_key(client, idempotency_key, digest)
-        if first is None:
+        first = idempotency_key and _by_key(client, idempotency_key, digest)[1]
+        if not first:
             raise
-        return Created(saga=first, replayed=True)
-    return Created(saga=get_saga(saga.id), replayed=False)
+        return Created(id=first, replayed=True)
+    return Created(id=saga.id, replayed=False)
 
 
 def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
@@ -103,20 +111,20 @@ def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
     raise InvalidData(serializer.errors if hide.idle else hide.told(serializer.errors))
 
 
-def _by_key(client: str, key: str, digest: str) -> Saga | None:
-    """The saga that the key stands for: the client's own, or one of a request without a name.
+def _by_key(client: str, key: str, digest: str) -> tuple[datetime, UUID | None]:
+    """The time, and the saga that the key stands for: the client's own, or one of a request
+    without a name. Raises KeyReused.
 
     Requests had no names before API keys were asked for, and may be repeated with one since. What
     others sent without a name is no reason to refuse a key.
     """
-    found = Saga.objects.filter(idempotency_key=key, client__in={client, ""})
-    sagas = {saga.client: saga for saga in found.prefetch_related("steps")}
+    now, sagas = selectors.now_and_named(key, client)
     if (own := sagas.get(client)) is not None:
-        if own.request_digest != digest:
+        if own[1] != digest:
             raise KeyReused(key)
-        return own
+        return now, own[0]
     nameless = sagas.get("")
-    return nameless if nameless is not None and nameless.request_digest == digest else None
+    return now, nameless[0] if nameless is not None and nameless[1] == digest else None
 
 
 def _digest(value: Any) -> str:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from sagas import selectors
 from sagas.engine.away import DATABASE_AWAY
 from sagas.models import ApiKey
+from sagas.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,11 @@ KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _TOKEN = re.compile(r"saga_([0-9a-f]{12})_([0-9a-f]{64})")
 _NOBODYS = "0" * 64
+_COLUMNS = [field.attname for field in ApiKey._meta.concrete_fields]
+_BY_PREFIX = Prepared(
+    lambda: ApiKey.objects.order_by().filter(prefix="").values_list(*_COLUMNS, Now()),
+    ApiKey._meta.get_field("prefix"),
+)
 _MINUTE = 60.0
 _noted: dict[str, float] = {}
 """When this process last noted the use of a key, by its prefix."""
@@ -80,10 +87,11 @@ def api_key_of(text: str) -> ApiKey | None:
     if match is None:
         return None
     prefix, secret = match.groups()
-    keys = ApiKey.objects.annotate(db_now=Now()).filter(prefix=prefix).order_by()
-    key = next(iter(keys), None)  # one at most; `first` would cost half as much again
+    key, now = None, None
+    for *row, now in _BY_PREFIX.rows(prefix):
+        key = ApiKey.from_db(connection.alias, _COLUMNS, row)
     known = hmac.compare_digest(_digest(secret), key.digest if key else _NOBODYS)
-    if key is None or not known or key.state(now := key.db_now) != "active":
+    if key is None or now is None or not known or key.state(now) != "active":
         return None
     if key.last_used_at is None or (now - key.last_used_at).total_seconds() >= _MINUTE:
         _note_use(key)

@@ -10,35 +10,35 @@ from django.conf import settings
 from sagas import runtime
 from sagas.domain.state import ENDED, SagaStatus
 from sagas.models import Saga
-from sagas.services.reading import SagaNotFound
+from sagas.services.reading import get_saga
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 _stopping = False
 
 
-def wait_until_ended(saga_id: UUID, seconds: float) -> bool:
-    """Whether the saga ends within the time. Raises SagaNotFound.
+def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
+    """The saga as it was last seen: when it ended, or at the end of the time. Raises SagaNotFound.
 
-    No more than half of a process's threads wait at once; beyond that the answer is no at once.
+    No more than half of a process's threads wait at once; beyond that the answer comes at once.
     """
-
-    has_ended = False
+    seen = None
 
     def done() -> bool:
-        nonlocal has_ended
-        status = Saga.objects.filter(pk=saga_id).values_list("status", flat=True).first()
-        if status is None:
-            raise SagaNotFound(str(saga_id))
-        has_ended = SagaStatus(status) in ENDED
-        return has_ended or _stopping
+        nonlocal seen
+        seen = get_saga(saga_id)
+        return has_ended(seen) or _stopping
 
-    if not _waiting.acquire(blocking=False):
-        return False
-    try:
-        runtime.completion().wait(saga_id, seconds, done)
-    finally:
-        _waiting.release()
-    return has_ended
+    if _waiting.acquire(blocking=False):
+        try:
+            runtime.completion().wait(saga_id, seconds, done)
+        finally:
+            _waiting.release()
+    return seen or get_saga(saga_id)
+
+
+def has_ended(saga: Saga) -> bool:
+    """Whether the saga goes on only if somebody asks for it."""
+    return SagaStatus(saga.status) in ENDED
 
 
 def stop_waiting() -> None:

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
+from sagas.api import health
 from shop import Shop
 from tests.api.client import Api
 from tests.api.contract import Contract
 from tests.shop.client import request
+
+
+@pytest.fixture(autouse=True)
+def health_anew() -> None:
+    """What an earlier test had the servers seen like."""
+    health.forget()
 
 
 @pytest.fixture(scope="session")

@@ -141,8 +141,8 @@ def test_a_request_that_came_first_unseen(
 ) -> None:
     """The key is not there when it is looked for, and is when the saga is inserted."""
     api.create(Idempotency_Key="k")
-    look, looks = creating._by_key, iter([None])
-    monkeypatch.setattr(creating, "_by_key", lambda *key: next(looks, look) and look(*key))
+    look, looks = creating._by_key, iter([(None, None)])
+    monkeypatch.setattr(creating, "_by_key", lambda *key: next(looks, None) or look(*key))
     assert api.create(body, Idempotency_Key="k").status == status
     assert Saga.objects.count() == 1
 

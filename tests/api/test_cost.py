@@ -1,0 +1,84 @@
+"""How many statements a request costs: no more with more steps, events or sagas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from sagas import runtime
+from sagas.api import health
+from sagas.models import Saga
+from tests.api.client import PURCHASE, SAGAS, Api, on_servers
+
+pytestmark = pytest.mark.django_db
+
+INSERTS = 3  # the saga, its steps, its events
+
+
+@contextmanager
+def reads(count: int, writes: int = 0) -> Iterator[None]:
+    with CaptureQueriesContext(connection) as captured:
+        yield
+    words = [each["sql"].split()[0] for each in captured]
+    assert words.count("SELECT") == count, captured.captured_queries
+    changes = sum(words.count(word) for word in ("INSERT", "UPDATE"))
+    assert changes == writes, captured.captured_queries
+
+
+def test_creating(api: Api) -> None:
+    for execute in (False, True):
+        with reads(2, INSERTS):  # the clock; the answer
+            api.create({**PURCHASE, "execute": execute})
+        with reads(2, INSERTS):  # the clock with the key; the answer
+            api.create({**PURCHASE, "execute": execute}, Idempotency_Key=f"k{execute}")
+        with reads(2):
+            api.create({**PURCHASE, "execute": execute}, Idempotency_Key=f"k{execute}")
+
+
+def test_creating_and_waiting(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(saga_id: UUID, seconds: float, ended: object) -> bool:
+        assert callable(ended)
+        assert not ended()
+        Saga.objects.filter(pk=saga_id).update(status="failed", due_at=None)
+        return bool(ended())
+
+    monkeypatch.setattr(runtime.completion(), "wait", wait)
+    with reads(3, INSERTS + 1):  # the clock with the key; a look before and one after the end
+        answer = api.create({**PURCHASE, "execute": True}, Idempotency_Key="k", Prefer="wait=9")
+    assert (answer.status, answer.json["status"]) == (201, "failed")
+
+
+def test_reading(api: Api) -> None:
+    saga_id = api.new(execute=True)
+    cache.clear()
+    with reads(2):
+        api.get(f"{SAGAS}/{saga_id}")
+    with reads(1):
+        api.get(f"{SAGAS}/{saga_id}")
+    with reads(1):
+        api.get(f"{SAGAS}/{saga_id}/events")
+
+
+def test_operating(api: Api) -> None:
+    saga_id = api.new()
+    with reads(3, 2):  # the saga and its steps; the answer. The saga and its event
+        assert api.post(f"{SAGAS}/{saga_id}/execute").status == 202
+
+
+@on_servers
+def test_health_checks_of_one_moment(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "SHARED", 60.0)
+    with reads(0), CaptureQueriesContext(connection) as captured:
+        for path in ("/health", "/health/ready", "/health", "/health/live"):
+            assert api.get(path).status == 200
+    assert len(captured) == 1
+    monkeypatch.setattr(health, "SHARED", -1.0)  # the moment is over
+    with CaptureQueriesContext(connection) as captured:
+        api.get("/health")
+    assert len(captured) == 1
