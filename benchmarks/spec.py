@@ -24,7 +24,7 @@ class Ours(Rest):  # type: ignore[misc]
     title = "Saga orchestrator (Django, Dramatiq): API and workers, PostgreSQL, Redis"
     python = None
     postgres = redis = True
-    opts = {  # noqa: RUF012  the harness's own way
+    opts = {
         "workers": "2",
         "threads": "8",
         "api": "2",
@@ -35,7 +35,7 @@ class Ours(Rest):  # type: ignore[misc]
     durability = "PostgreSQL; the start and the answer of every call"
 
     @property
-    def rest(self) -> dict[str, Any]:  # type: ignore[override]
+    def rest(self) -> dict[str, Any]:
         """How sagas are created, started and read: create with `execute` starts them at once."""
         return {
             "host": "127.0.0.1",

@@ -1,0 +1,80 @@
+"""Where processes spend their time: py-spy beside a run, if it is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from benchmarks import accounting
+
+_MOST = 45
+
+
+class NoProfiler(Exception):
+    """py-spy is not on the PATH."""
+
+
+class Profile:
+    """Samples one process while it works."""
+
+    def __init__(self, what: str, pid: int, seconds: int) -> None:
+        program = shutil.which("py-spy")
+        if program is None:
+            raise NoProfiler(
+                "py-spy is not on the PATH: `pip install py-spy` somewhere, and add it"
+            )
+        self.what = what
+        self._lines = Path(tempfile.mkstemp(prefix="saga-bench-profile-")[1])
+        options = ["--format", "raw", "--nonblocking", "--gil", "--rate", "200", "--pid", str(pid)]
+        self._process = subprocess.Popen(
+            [program, "record", *options, "--duration", str(seconds), "--output", self._lines],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+        )
+
+    def text(self) -> str:
+        """Once it has ended: the functions that took most."""
+        try:
+            self._process.wait(120)
+            return f"{self.what}\n{summary(self._lines.read_text())}"
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._lines.unlink()
+
+
+def busiest(root: int) -> int:
+    """Of the processes below one, which only watches them, the one that has used most CPU."""
+    known = accounting.processes()
+    return max(accounting.tree([root], known) - {root}, key=lambda pid: known[pid].seconds)
+
+
+def summary(stacks: str) -> str:
+    """Shares of the samples, by function: in it and what it calls, and in it alone."""
+    alone: Counter[str] = Counter()
+    within: Counter[str] = Counter()
+    for line in stacks.splitlines():
+        stack, _, number = line.rpartition(" ")
+        frames = [_function(frame) for frame in stack.split(";")]
+        alone[frames[-1]] += int(number)
+        for frame in set(frames):
+            within[frame] += int(number)
+    total = sum(alone.values()) or 1
+
+    def listed(title: str, counts: Counter[str]) -> list[str]:
+        shares = [f"{n / total:8.1%}  {name}" for name, n in counts.most_common(_MOST)]
+        return [title, *shares]
+
+    return "\n".join(
+        [f"{total} samples", *listed("   alone", alone), *listed("   with what they call", within)]
+    )
+
+
+def _function(frame: str) -> str:
+    """Without the line: `drive (sagas/engine/drive.py:12)` is one function on all its lines."""
+    return frame.rsplit(":", 1)[0] + ")" if frame.endswith(")") and ":" in frame else frame
