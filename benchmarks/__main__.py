@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     add("--wait", type=int, default=30, help="seconds of `Prefer: wait`; 0: clients only ask (30)")
     add("--repeat", type=int, default=1, help="times that everything is measured, in turn (1)")
     add("--floors", action=argparse.BooleanOptionalAction, default=True, help="measure them, too")
+    add("--history", type=int, default=0, help="ended sagas that are there already (0)")
     add("--statements", action="store_true", help="show the SQL statements of a saga")
     add("--profile", action="store_true", help="show the functions that take most, by py-spy")
     add("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -123,9 +124,10 @@ def main() -> int:
     """Run it; 1 when a run was not as it must be."""
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored
     say("starting PostgreSQL, Redis, the shop, the API and the workers")
     try:
-        with System(options.workers, options.api) as system:
+        with System(options.workers, options.api, options.history) as system:
             bench = Bench(system, options)
             for _ in range(options.repeat):
                 for in_flight in options.concurrency.split(","):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import accounting
 
-_MOST = 45
+_OWN = ("benchmarks", "executors", "sagaproject", "sagas")
 
 
 class NoProfiler(Exception):
@@ -55,26 +55,39 @@ def busiest(root: int) -> int:
 
 
 def summary(stacks: str) -> str:
-    """Shares of the samples, by function: in it and what it calls, and in it alone."""
+    """Shares of the time that Python ran: in a function alone, in what a package's functions do
+    alone, and in a function of the project with all that it calls."""
     alone: Counter[str] = Counter()
+    packages: Counter[str] = Counter()
     within: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, number = line.rpartition(" ")
         frames = [_function(frame) for frame in stack.split(";")]
         alone[frames[-1]] += int(number)
+        packages[_package(frames[-1])] += int(number)
         for frame in set(frames):
-            within[frame] += int(number)
+            if _package(frame) in _OWN:
+                within[frame] += int(number)
     total = sum(alone.values()) or 1
 
-    def listed(title: str, counts: Counter[str]) -> list[str]:
-        shares = [f"{n / total:8.1%}  {name}" for name, n in counts.most_common(_MOST)]
-        return [title, *shares]
+    def listed(title: str, counts: Counter[str], most: int) -> list[str]:
+        return [title, *(f"{n / total:8.1%}  {name}" for name, n in counts.most_common(most))]
 
     return "\n".join(
-        [f"{total} samples", *listed("   alone", alone), *listed("   with what they call", within)]
+        [
+            f"{total} samples",
+            *listed("   packages, alone", packages, 15),
+            *listed("   functions, alone", alone, 30),
+            *listed("   the project's functions, with what they call", within, 50),
+        ]
     )
 
 
 def _function(frame: str) -> str:
     """Without the line: `drive (sagas/engine/drive.py:12)` is one function on all its lines."""
     return frame.rsplit(":", 1)[0] + ")" if frame.endswith(")") and ":" in frame else frame
+
+
+def _package(frame: str) -> str:
+    """`django` of `execute (django/db/models/query.py)`."""
+    return frame.rpartition("(")[2].rstrip(")").split("/")[0]

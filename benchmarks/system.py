@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from tests.free_port import free_port
 from tests.servers import Postgres, start_redis
 
 ROOT = Path(__file__).resolve().parent.parent
-_START = 60.0
+_START, _END = 60.0, 8.0
+"""Seconds that processes may take to begin, and to end in order."""
+
 _NOT_INHERITED = (
     *("DATABASE_", "DB_", "DJANGO_", "LOG_", "OTEL_", "PARTICIPANT_", "PROMETHEUS_", "REDIS_"),
     *("SAGA_", "NODE_ENV"),
@@ -63,7 +66,8 @@ class Size:
 class System:
     """PostgreSQL, Redis, the stand-in shop, the API and the workers; a context manager."""
 
-    def __init__(self, workers: Size, api: Size) -> None:
+    def __init__(self, workers: Size, api: Size, history: int) -> None:
+        self._history = history
         self._sizes = workers.variables("WORKER") | api.variables("API")
         self._ending = ExitStack()
         self.roles: dict[str, list[int]] = {}
@@ -88,8 +92,13 @@ class System:
         self.shop_port, self.api_port = free_port(), free_port()
         self._environment = self._variables()
         self._spawn(ending, "shop", "-m", "benchmarks.participant", str(self.shop_port))
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(migrate, cwd=ROOT, env=self._environment, check=True)
+        self._manage("migrate", "--verbosity", "0")
+        if self._history:
+            # Sagas of the types that there are otherwise; all have ended, nobody drives them.
+            self._manage("seed", "--history", str(self._history), SAGA_EXECUTORS="")
+            with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+                connection.execute("VACUUM ANALYZE")
+                connection.execute("CHECKPOINT")
         self._spawn(ending, "api", "manage.py", "api")
         self._spawn(ending, "worker", "manage.py", "worker")
         self._until(lambda: self._answers("/health/ready"), "the API answers")
@@ -111,6 +120,15 @@ class System:
                 "SAGA_API_OPEN": "on",
                 "SAGA_API_RATE": "0",
             }
+        )
+
+    def _manage(self, *command: str, **env: str) -> None:
+        subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=self._environment | env,
+            stdout=subprocess.DEVNULL,
+            check=True,
         )
 
     def _spawn(self, ending: ExitStack, role: str, *arguments: str) -> None:
@@ -164,7 +182,7 @@ def end(process: subprocess.Popen[Any]) -> None:
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(15)
+            process.wait(_END)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
