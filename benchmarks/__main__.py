@@ -19,6 +19,7 @@ from benchmarks.profiling import NoProfiler, Profile, busiest
 from benchmarks.system import Size, System
 
 _SAGAS = {1: 300, 32: 1000, 256: 2000}
+_FEW, _MORE_OF_FLOORS = 40, 4
 _FLOOR_THREADS, _FLOOR_THREADS_SLOW, _FLOOR_CONNECTIONS = 8, 64, 32
 
 
@@ -60,20 +61,29 @@ class Bench:
 
     def measure(self, in_flight: int) -> None:
         """Every contender once."""
-        plan = measure.Plan(
-            in_flight=in_flight,
-            sagas=self._options.sagas or _SAGAS.get(in_flight, 1000),
-            latency=self._options.latency / 1000,
-            decline_every=self._options.decline,
-        )
         for make in self._contenders():
             with make() as contender:
-                during = self._profile if isinstance(contender, Project) else lambda: None
+                is_project = isinstance(contender, Project)
+                plan = self._plan(in_flight, is_project=is_project)
+                during = self._profile if is_project else lambda: None
                 run = measure.run(self._system, contender, plan, self._first, during)
             self._first += plan.warm_up + plan.sagas
             self.runs.append(run)
             problems = "".join(f"\n  PROBLEM: {problem}" for problem in run.problems)
             say(f"  {run.contender} at {in_flight}: {run.cpu:.2f} ms{problems}")
+
+    def _plan(self, in_flight: int, *, is_project: bool) -> measure.Plan:
+        latency: float = self._options.latency
+        number = self._options.sagas or _SAGAS.get(in_flight, 1000)
+        if latency and in_flight == 1 and not self._options.sagas:
+            number = _FEW
+        return measure.Plan(
+            in_flight=in_flight,
+            # A floor's CPU is so little that the clock's ticks would show.
+            sagas=number if is_project or latency else number * _MORE_OF_FLOORS,
+            latency=latency / 1000,
+            decline_every=self._options.decline,
+        )
 
     def _contenders(self) -> list[Callable[[], Contender]]:
         system, options = self._system, self._options

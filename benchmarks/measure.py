@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import accounting
 from benchmarks.contenders import Contender
-from benchmarks.counters import PostgresCounters, Statement, difference, redis_calls
+from benchmarks.counters import Database, PostgresCounters, Statement, difference, redis_calls
 from benchmarks.ledger import violations
 from benchmarks.load import Outcome
 from benchmarks.system import System
@@ -64,10 +64,10 @@ class Run:
     polls: float
     pss_mb: dict[str, float]
     rss_mb: dict[str, float]
-    calibration_ms: float
+    calibration_ms: float = 0.0
     """CPU of a fixed loop before and after: tells a slow moment of the machine."""
 
-    problems: list[str]
+    problems: list[str] = field(default_factory=list)
     top_statements: list[Statement] = field(default_factory=list)
 
     @property
@@ -85,6 +85,7 @@ class _Snapshot:
     cpu: dict[str, float]
     beside: dict[str, float]
     redis: dict[str, int]
+    stored: Database
 
 
 def calibration() -> float:
@@ -102,8 +103,8 @@ def calibration() -> float:
 def run(
     system: System, contender: Contender, plan: Plan, first: int, during: Callable[[], None]
 ) -> Run:
-    """Measure one contender; the orders are numbered from `first`; `during` is called at the start
-    of what counts."""
+    """Measure one contender, with orders numbered from `first`; `during` is called as soon as
+    they count."""
     warm_up = range(first, first + plan.warm_up)
     counted = range(warm_up.stop, warm_up.stop + plan.sagas)
     system.shop("/config", latency=plan.latency, decline_every=plan.decline_every)
@@ -112,21 +113,31 @@ def run(
         warm = contender.drive(warm_up, plan.in_flight)
         time.sleep(_QUIET)
         postgres.forget_statements()
-        stored = postgres.read()
-        before = _snapshot(system, contender)
+        before = _snapshot(system, contender, postgres)
         during()
         outcome = contender.drive(counted, plan.in_flight)
         time.sleep(_QUIET)
-        after = _snapshot(system, contender)
-        stored = postgres.read().since(stored)
+        after = _snapshot(system, contender, postgres)
         statements = postgres.statements()
-    memory = accounting.memory(contender.roles)
-    speed = (speed + calibration()) / 2
-    ledger = system.shop("/ledger")
+    found = _figures(contender, plan, outcome, before, after, statements)
+    found.calibration_ms = (speed + calibration()) / 2
     orders = range(warm_up.start, counted.stop)
-    problems = violations(ledger, orders, plan.decline_every)
-    problems += _endings(warm, warm_up, plan) + _endings(outcome, counted, plan)
+    found.problems = violations(system.shop("/ledger"), orders, plan.decline_every)
+    found.problems += _endings(warm, warm_up, plan) + _endings(outcome, counted, plan)
+    return found
+
+
+def _figures(
+    contender: Contender,
+    plan: Plan,
+    outcome: Outcome,
+    before: _Snapshot,
+    after: _Snapshot,
+    statements: list[Statement],
+) -> Run:
     each = 1 / plan.sagas
+    stored = after.stored.since(before.stored)
+    memory = accounting.memory(contender.roles)
     return Run(
         contender=contender.name,
         plan=plan,
@@ -145,17 +156,15 @@ def run(
         polls=contender.polls * each,
         pss_mb={role: held.pss for role, held in memory.items()},
         rss_mb={role: held.rss for role, held in memory.items()},
-        calibration_ms=speed,
-        problems=problems,
         top_statements=statements,
     )
 
 
-def _snapshot(system: System, contender: Contender) -> _Snapshot:
+def _snapshot(system: System, contender: Contender, postgres: PostgresCounters) -> _Snapshot:
     counted = accounting.cpu(contender.roles)
     shop = accounting.cpu({"shop": system.roles["shop"]})
     calls = redis_calls(system.redis.url) if "redis" in contender.roles else {}
-    return _Snapshot(counted, shop | {"client": time.process_time()}, calls)
+    return _Snapshot(counted, shop | {"client": time.process_time()}, calls, postgres.read())
 
 
 def _grown(after: dict[str, float], before: dict[str, float], scale: float) -> dict[str, float]:
