@@ -59,7 +59,7 @@ class Bench:
         self._profiles: list[Profile] = []
         self.runs: list[measure.Run] = []
 
-    def measure(self, in_flight: int) -> None:
+    def take(self, in_flight: int) -> None:
         """Every contender once."""
         for make in self._contenders():
             with make() as contender:
@@ -141,7 +141,7 @@ def main() -> int:
             bench = Bench(system, options)
             for _ in range(options.repeat):
                 for in_flight in options.concurrency.split(","):
-                    bench.measure(int(in_flight))
+                    bench.take(int(in_flight))
             bench.show()
     except NoProfiler as error:
         say(str(error))
