@@ -36,7 +36,7 @@ class Ours(Rest):  # type: ignore[misc]
     durability = "PostgreSQL; the start and the answer of every call"
 
     @property
-    def rest(self) -> dict[str, Any]:  # type: ignore[override]
+    def rest(self) -> dict[str, Any]:
         """How sagas are created, started and read: create with `execute` starts them at once."""
         return {
             "host": "127.0.0.1",

@@ -148,8 +148,8 @@ class Postgres(Server):
         if self._launch(initdb).wait(60):
             raise ServerError(f"initdb failed:\n{self._log_tail()}")
 
-    def command(self) -> list[str]:
-        settings = {
+    def settings(self) -> dict[str, object]:
+        return {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -158,7 +158,9 @@ class Postgres(Server):
             "full_page_writes": "off",
             "synchronous_commit": "on",
         }
-        options = [f"--{name}={value}" for name, value in settings.items()]
+
+    def command(self) -> list[str]:
+        options = [f"--{name}={value}" for name, value in self.settings().items()]
         return [str(self.binaries / "postgres"), "-D", "data", *options]
 
     def answers(self) -> bool:
