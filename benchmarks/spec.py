@@ -32,6 +32,7 @@ class Ours(Rest):  # type: ignore[misc]
         "api_threads": "8",
         "wait": "30",
         "poll": "0.02",
+        "drives": "off",
     }
     durability = "PostgreSQL; the start and the answer of every call"
 
@@ -65,6 +66,7 @@ class Ours(Rest):  # type: ignore[misc]
             "PARTICIPANT_SHOP_URL": env.shop_url,
             "SAGA_API_OPEN": "on",
             "SAGA_API_RATE": "0",
+            "SAGA_API_DRIVES": env.opts["drives"],
             "SAGA_STATE_DIR": f"{env.tmp}/state",
             "SAGA_WORKER_PROCESSES": env.opts["workers"],
             "SAGA_WORKER_THREADS": env.opts["threads"],

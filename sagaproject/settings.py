@@ -188,6 +188,7 @@ SAGA_API_PROCESSES = _env.whole("SAGA_API_PROCESSES", 2, least=1, most=64)
 SAGA_API_THREADS = _env.whole("SAGA_API_THREADS", 8, least=1, most=256)
 SAGA_MAX_WAIT = _env.whole("SAGA_MAX_WAIT_S", 60, least=0, most=300)
 SAGA_CLIENT_TIMEOUT = _env.number("SAGA_CLIENT_TIMEOUT_MS", 20_000, least=100) / 1000
+SAGA_API_DRIVES = _env.choice("SAGA_API_DRIVES", "off", ("off", "on")) == "on"
 SAGA_DRAIN = _env.whole("SAGA_DRAIN_MS", 0, most=60_000) / 1000
 SAGA_TWO_PERSON = _env.choice("SAGA_TWO_PERSON", "off", ("off", "on")) == "on"
 SAGA_SHARED_STATE = bool(REDIS_URL)

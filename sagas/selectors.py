@@ -57,11 +57,15 @@ def saga_with_steps(saga_id: UUID) -> Saga:
 
 _SAGA = [field.attname for field in Saga._meta.concrete_fields]
 _STEP = [field.attname for field in SagaStep._meta.concrete_fields]
-_SEQ = Prepared(lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("seq"), Saga._meta.pk)
+_SEQ = Prepared(
+    lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("seq"), Saga._meta.pk
+)
 _WITH_STEPS = Prepared(
-    lambda: Saga.objects.filter(pk=UUID(int=0))
-    .order_by("steps__position")
-    .values_list(*_SAGA, *(f"steps__{name}" for name in _STEP)),
+    lambda: (
+        Saga.objects.filter(pk=UUID(int=0))
+        .order_by("steps__position")
+        .values_list(*_SAGA, *(f"steps__{name}" for name in _STEP))
+    ),
     Saga._meta.pk,
 )
 

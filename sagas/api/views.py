@@ -50,6 +50,7 @@ class SagaViewSet(ViewSet):
         body.is_valid(raise_exception=True)
         if body.validated_data["execute"]:
             require(request, Scope.EXECUTE)
+        wait = _wait(request) if body.validated_data["execute"] else 0
         created = services.create_saga(
             body.validated_data["type"],
             body.validated_data["data"],
@@ -58,13 +59,16 @@ class SagaViewSet(ViewSet):
             client=client_of(request),
             idempotency_key=_idempotency_key(request),
             trace=trace_of(request),
+            wait=wait,
         )
         # Relative to the host: only the client knows by which name it reached a gateway.
         headers = {"Location": reverse("saga-detail", kwargs={"saga_id": created.id})}
-        wait = _wait(request) if body.validated_data["execute"] else 0
         if wait:
             headers["Preference-Applied"] = f"wait={wait}"
-        saga = services.wait_until_ended(created.id, wait) if wait else created.saga
+        if wait and not (created.driven and services.has_ended(created.saga)):
+            saga = services.wait_until_ended(created.id, wait)
+        else:
+            saga = created.saga
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
         return _answer(saga, status=201, headers=headers)

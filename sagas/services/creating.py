@@ -19,6 +19,7 @@ from sagas import runtime, selectors
 from sagas.domain.trace import Trace
 from sagas.engine.whole import whole
 from sagas.models import Saga
+from sagas.services.driving import drive_here, place_to_drive
 from sagas.services.reading import get_saga
 
 
@@ -44,6 +45,8 @@ class Created:
 
     id: UUID
     replayed: bool
+    driven: bool = False
+    """Whether it was driven as far as it went at first."""
 
     @cached_property
     def saga(self) -> Saga:
@@ -61,10 +64,12 @@ def create_saga(
     idempotency_key: str | None = None,
     reason: str = "",
     trace: Trace | None = None,
+    wait: float = 0.0,
 ) -> Created:
     """Create a saga, and start it if `execute`; its calls are part of the client's trace.
 
-    An idempotency key is its client's own.
+    An idempotency key is its client's own. With SAGA_API_DRIVES, who waits so many seconds has its
+    saga driven by this very thread, which could do nothing else meanwhile.
 
     Raises UnknownSagaType, InvalidData, or KeyReused.
     """
@@ -87,18 +92,27 @@ def create_saga(
         trace=trace.stored if trace is not None else "",
         created_at=now or selectors.database_now(),
     )
+    here = False
     try:
-        whole(
-            lambda: runtime.engine().create(
-                saga, executor.definition, execute=execute, actor=actor, reason=reason
+        with place_to_drive(wait if execute else 0) as here:
+            loaded = whole(
+                lambda: runtime.engine().create(
+                    saga,
+                    executor.definition,
+                    execute=execute,
+                    actor=actor,
+                    reason=reason,
+                    claim=here,
+                )
             )
-        )
+            if here:
+                drive_here(loaded, wait)
     except IntegrityError:
         first = idempotency_key and _by_key(client, idempotency_key, digest)[1]
         if not first:
             raise
         return Created(id=first, replayed=True)
-    return Created(id=saga.id, replayed=False)
+    return Created(id=saga.id, replayed=False, driven=here)
 
 
 def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:

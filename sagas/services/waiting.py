@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 from uuid import UUID
 
@@ -28,12 +30,26 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
         seen = get_saga(saga_id)
         return has_ended(seen) or _stopping
 
-    if _waiting.acquire(blocking=False):
-        try:
+    with place() as free:
+        if free:
             runtime.completion().wait(saga_id, seconds, done)
-        finally:
-            _waiting.release()
     return seen or get_saga(saga_id)
+
+
+@contextmanager
+def place() -> Iterator[bool]:
+    """Whether this thread may be held up for a client."""
+    free = _waiting.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            _waiting.release()
+
+
+def is_stopping() -> bool:
+    """Whether this process is about to end."""
+    return _stopping
 
 
 def has_ended(saga: Saga) -> bool:
