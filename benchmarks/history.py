@@ -228,7 +228,7 @@ def _filled(stack: ExitStack) -> Iterator[str]:
         import psycopg
 
         with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE history{size}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE history{size}")
         for command in (["migrate", "-v0"], ["seed", "--history", str(size)]):
             subprocess.run(
                 [sys.executable, "manage.py", *command],

@@ -74,8 +74,8 @@ def test_the_next_page_is_named_until_there_is_none(
 ) -> None:
     whole = listed(api, ordering=ordering)
     since = Saga.objects.get(pk=five[0]).created_at.isoformat()
-    query = {"ordering": ordering, "limit": 2, "created_after": since, "offset": 1}
-    address, found = f"{SAGAS}?{urlencode(query)}", []
+    query: dict[str, Any] = {"ordering": ordering, "limit": 2, "created_after": since}
+    address, found = f"{SAGAS}?{urlencode(query)}&offset=1", []
     while address:
         page = api.get(address).json
         found += [saga["id"] for saga in page["results"]]
