@@ -1,0 +1,1 @@
+"""What things cost: programs that measure, none of which is a test."""

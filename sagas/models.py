@@ -101,7 +101,6 @@ class Saga(models.Model):
             models.Index(fields=["due_at"], name="saga_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["status", "-id"], name="saga_status"),
             models.Index(fields=["type", "-id"], name="saga_type"),
-            models.Index(fields=["created_at"], name="saga_created"),
             # For the console's questions. Rows of sagas that run as they should are in none of
             # these before they end, so that their many updates cost no more for it.
             models.Index(
@@ -175,8 +174,15 @@ class SagaStep(models.Model):
 class SagaEvent(models.Model):
     """One recorded fact; rows are appended, never changed."""
 
-    # Found by `event_seq`.
-    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="events", db_index=False)
+    # Found by `event_seq`. The database does not look for the saga of every row: the engine has
+    # just updated it. Nor does PostgreSQL keep an index of the ids (migration 0011).
+    saga = models.ForeignKey(
+        Saga,
+        on_delete=models.CASCADE,
+        related_name="events",
+        db_index=False,
+        db_constraint=False,
+    )
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=40)
     step = models.CharField(max_length=100, blank=True, default="")

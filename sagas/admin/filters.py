@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -17,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executors.registry import registry
 from sagas.models import Saga
+from sagas.selectors import created_between
 
 _PARKED = Q(waiting__startswith="no code here knows ") | Q(
     waiting__startswith="the code's steps of "
@@ -25,8 +25,6 @@ _PARKED = Q(waiting__startswith="no code here knows ") | Q(
 
 _NEAR = timedelta(minutes=5)
 _OVERDUE = timedelta(seconds=10)
-_CLOCKS = timedelta(hours=1)
-"""By which the clock that an id is from may differ from the database's, at most."""
 
 _MONTHS = 24
 
@@ -146,9 +144,7 @@ class CreatedFilter(admin.SimpleListFilter):
         span = span_of(value) if value else None
         if span is None:
             return queryset
-        start, end = span
-        ids = Q(pk__gte=_first_id(start - _CLOCKS), pk__lt=_first_id(end + _CLOCKS))
-        return queryset.filter(ids, created_at__gte=start, created_at__lt=end)
+        return queryset.filter(created_between(*span))
 
 
 def span_of(text: str) -> tuple[datetime, datetime] | None:
@@ -179,8 +175,3 @@ def _months() -> Iterator[tuple[str, str]]:
 
 def _now() -> datetime:
     return timezone.now().astimezone(UTC)
-
-
-def _first_id(at: datetime) -> UUID:
-    """The least UUIDv7 of that time."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)

@@ -19,7 +19,7 @@ from executors.secrets import declared
 from sagas import selectors, services
 from sagas.api import documentation, documents, shown
 from sagas.api.authentication import actor_of, client_of, require
-from sagas.api.listing import ListQuery, PageSerializer, matching
+from sagas.api.listing import ListQuery, PageSerializer, page_of
 from sagas.api.parsers import CurlJSONParser, StrictJSONParser
 from sagas.api.serializers import CreateSagaSerializer, OperationSerializer
 from sagas.api.tracing import trace_of
@@ -78,15 +78,7 @@ class SagaViewSet(ViewSet):
         """The sagas that match, newest first unless asked otherwise."""
         query = ListQuery(data=_once(request.query_params))
         query.is_valid(raise_exception=True)
-        limit, offset = query.validated_data["limit"], query.validated_data["offset"]
-        sagas = matching(query.validated_data)
-        page = {
-            "count": sagas.count(),
-            "limit": limit,
-            "offset": offset,
-            "results": sagas[offset : offset + limit],
-        }
-        return Response(PageSerializer(page).data)
+        return Response(PageSerializer(page_of(query.validated_data)).data)
 
     @documentation.retrieve
     def retrieve(self, request: Request, saga_id: UUID) -> HttpResponse:

@@ -16,12 +16,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.plugin import DjangoDbBlocker
 
+from executors.fields import ORDER
+from executors.registry import registry
+from sagas import selectors
 from sagas.admin.filters import QUESTIONS
 from sagas.admin.paging import MOST_COUNTED
 from sagas.domain.state import SagaStatus
 from sagas.engine.purge import Old, delete_batch
 from sagas.models import Saga
 from sagas.seeding import make_history
+from sagas.seeding.scenarios import completed
+from sagas.seeding.stage import Play, rows_of
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="plans of PostgreSQL"),
@@ -84,9 +89,9 @@ def queries() -> dict[str, dict[str, str]]:
     }
 
 
-def plan(sql: str) -> dict[str, Any]:
+def plan(sql: str, explain: str = "EXPLAIN (ANALYZE, FORMAT JSON)") -> dict[str, Any]:
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+        cursor.execute(f"{explain} {sql}")
         (found,) = cursor.fetchone()
     document: list[dict[str, Any]] = json.loads(found) if isinstance(found, str) else found
     top: dict[str, Any] = document[0]["Plan"]
@@ -120,6 +125,60 @@ def test_every_query_is_served_by_an_index_and_reads_little(client: Client) -> N
                 if "Scan" in node["Node Type"]:
                     assert node["Node Type"] != "Seq Scan", (name, sql)
                     assert read(node) <= MOST_READ, (name, sql)
+
+
+def test_the_api_list_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every filter and ordering; what cannot be bounded is refused."""
+    monkeypatch.setattr("sagas.api.listing.MOST", 500)
+    middle = deep().created_at.isoformat()
+    for query, status in (
+        ({}, 200),
+        ({"offset": "500"}, 200),
+        ({"after": str(deep().pk)}, 200),
+        ({"ordering": "created_at", "after": str(deep().pk)}, 200),
+        *(({"status": value.value}, 200) for value in SagaStatus),
+        ({"type": "return_saga"}, 200),
+        ({"type": "nobody_saga"}, 200),
+        ({"type": "purchase_saga", "status": "completed"}, 200),
+        ({"created_after": middle}, 200),
+        ({"created_before": middle}, 200),
+        ({"created_before": middle, "created_after": middle, "ordering": "created_at"}, 200),
+        ({"ordering": "updated_at"}, 400),
+        ({"ordering": "-updated_at", "status": "failed"}, 200),
+        ({"search": str(deep().pk)}, 200),
+        ({"search": "RETURN"}, 200),
+        ({"search": "process_"}, 200),
+        ({"search": "the "}, 200),
+        ({"search": "no reason begins so"}, 200),
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get("/api/v1/sagas", query).status_code == status, query
+        asked = [q["sql"] for q in captured if "sagas_saga" in q["sql"]]
+        assert asked
+        for sql in asked:
+            for node in nodes(plan(sql)):
+                if "Scan" in node["Node Type"]:
+                    assert node["Node Type"] != "Seq Scan", (query, sql)
+                    assert read(node) <= MOST_READ, (query, sql)
+
+
+def test_a_drive_and_the_sweepers_read_by_indexes(many: None, db: None) -> None:
+    executor = registry.newest("purchase_saga")
+    assert executor is not None
+    data = {**ORDER, "payment_method": "credit_card"}
+    play = Play(executor, data, ["x"] * len(executor.steps), "plans")
+    with CaptureQueriesContext(connection) as captured:
+        rows_of(play, completed)
+        selectors.due_saga_ids(200)
+        selectors.leases(7, 200)
+    asked = [q["sql"] for q in captured if q["sql"].startswith(("SELECT", "UPDATE"))]
+    assert len(asked) > 10
+    used = set()
+    for sql in asked:
+        for node in nodes(plan(sql, "EXPLAIN (FORMAT JSON)")):
+            assert node["Node Type"] != "Seq Scan", sql
+            used.add(node.get("Index Name"))
+    assert used >= {"sagas_saga_pkey", "step_position", "saga_due"}
 
 
 def test_a_page_is_as_cheap_at_the_end_as_at_the_beginning(client: Client) -> None:
