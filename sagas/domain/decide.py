@@ -9,7 +9,7 @@ explored exhaustively.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import singledispatch
 
 from sagas.domain import attempts as at
@@ -32,6 +32,9 @@ from sagas.domain.state import CallKind, Direction, Operation, SagaState, SagaSt
 
 MAX_CRASHES = 3
 """A saga whose worker vanished this often in a row, recording nothing, is stopped as failed."""
+
+LEASE_MARGIN = timedelta(seconds=1)
+"""What is left of a lease when the longest call under it ends, so that its answer can be kept."""
 
 
 def decide(
@@ -157,7 +160,7 @@ def _(trigger: tr.Start, d: Decision) -> Iterator[ev.Event]:
             step=call.step,
             call=call.kind,
             attempt=call.attempt,
-            until=d.now + trigger.lease,
+            until=_leased_until(d, call, trigger.lease),
             request=None if known else trigger.request,
         )
     )
@@ -192,6 +195,15 @@ def _require_next(d: Decision) -> Call:
     if call is None:
         raise Illegal("no call is to be started")
     return call
+
+
+def _leased_until(d: Decision, call: Call, lease: timedelta) -> datetime:
+    """The end of the lease, renewed only where it would end too soon for the call.
+
+    Rows are found by it when it has passed, so that each change of it costs the index, too.
+    """
+    until, needed = d.state.due_at, d.definition.step(call.step).timeout + LEASE_MARGIN
+    return until if until is not None and until - d.now >= needed else d.now + lease
 
 
 def _settle(d: Decision) -> Iterator[ev.Event]:
