@@ -45,23 +45,27 @@ def saga_with_steps(saga_id: UUID) -> Saga:
         raise Saga.DoesNotExist
     saga = Saga.from_db(connection.alias, _SAGA, rows[0][: len(_SAGA)])
     # What `prefetch_related` leaves behind; it would take another query, or several.
-    steps = saga.steps.all()
+    steps: Any = saga.steps.all()
     found = [row[len(_SAGA) :] for row in rows if row[len(_SAGA)] is not None]
     steps._result_cache = [SagaStep.from_db(connection.alias, _STEP, row) for row in found]
     for step in steps:
         step.saga = saga
     steps._prefetch_done = True
-    saga._prefetched_objects_cache = {"steps": steps}
+    vars(saga)["_prefetched_objects_cache"] = {"steps": steps}
     return saga
 
 
 _SAGA = [field.attname for field in Saga._meta.concrete_fields]
 _STEP = [field.attname for field in SagaStep._meta.concrete_fields]
-_SEQ = Prepared(lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("seq"), Saga._meta.pk)
+_SEQ = Prepared(
+    lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("seq"), Saga._meta.pk
+)
 _WITH_STEPS = Prepared(
-    lambda: Saga.objects.filter(pk=UUID(int=0))
-    .order_by("steps__position")
-    .values_list(*_SAGA, *(f"steps__{name}" for name in _STEP)),
+    lambda: (
+        Saga.objects.filter(pk=UUID(int=0))
+        .order_by("steps__position")
+        .values_list(*_SAGA, *(f"steps__{name}" for name in _STEP))
+    ),
     Saga._meta.pk,
 )
 
