@@ -1,4 +1,4 @@
-"""Reads that are made all the time: their statement is made once, which takes longer than to run it."""
+"""Reads that are made all the time: making their statement takes longer than running it."""
 
 from __future__ import annotations
 

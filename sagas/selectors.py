@@ -57,13 +57,13 @@ def saga_with_steps(saga_id: UUID) -> Saga:
         raise Saga.DoesNotExist
     saga = Saga.from_db(connection.alias, _SAGA, rows[0][: len(_SAGA)])
     # What `prefetch_related` leaves behind; it would take another query, or several.
-    steps = saga.steps.all()
+    steps: Any = saga.steps.all()
     found = [row[len(_SAGA) :] for row in rows if row[len(_SAGA)] is not None]
     steps._result_cache = [SagaStep.from_db(connection.alias, _STEP, row) for row in found]
     for step in steps:
         step.saga = saga
     steps._prefetch_done = True
-    saga._prefetched_objects_cache = {"steps": steps}
+    vars(saga)["_prefetched_objects_cache"] = {"steps": steps}
     return saga
 
 

@@ -29,7 +29,7 @@ class _ForPeople(MiddlewareMixin):
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if may_be_a_persons(request):
             return super().__call__(request)  # type: ignore[return-value]  # no coroutine under WSGI
-        return self.get_response(request)
+        return self.get_response(request)  # type: ignore[return-value]
 
 
 class Sessions(_ForPeople, SessionMiddleware):
@@ -55,4 +55,4 @@ class Language(LocaleMiddleware):
         if problems.in_console(request):
             return super().__call__(request)  # type: ignore[return-value]
         translation.activate(settings.LANGUAGE_CODE)
-        return self.get_response(request)
+        return self.get_response(request)  # type: ignore[return-value]

@@ -72,13 +72,13 @@ class TransportMiddleware:
         )
 
 
-class OriginsMiddleware(CorsMiddleware):  # type: ignore[misc]  # no types
+class OriginsMiddleware(CorsMiddleware):
     """Tells browsers which other origins' pages may call the API, where some may."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if settings.CORS_ALLOWED_ORIGINS:
-            return super().__call__(request)  # type: ignore[no-any-return]
-        return self.get_response(request)  # type: ignore[no-any-return]
+            return super().__call__(request)  # type: ignore[return-value]  # no coroutine under WSGI
+        return self.get_response(request)  # type: ignore[return-value]
 
 
 class HostMiddleware(CommonMiddleware):

@@ -108,8 +108,10 @@ def create_saga(
             if here:
                 drive_here(loaded, wait)
     except IntegrityError:
-        first = idempotency_key and _by_key(client, idempotency_key, digest)[1]
-        if not first:
+        if idempotency_key is None:
+            raise
+        _, first = _by_key(client, idempotency_key, digest)
+        if first is None:
             raise
         return Created(id=first, replayed=True)
     return Created(id=saga.id, replayed=False, driven=here)

@@ -87,9 +87,8 @@ def api_key_of(text: str) -> ApiKey | None:
     if match is None:
         return None
     prefix, secret = match.groups()
-    key, now = None, None
-    for *row, now in _BY_PREFIX.rows(prefix):
-        key = ApiKey.from_db(connection.alias, _COLUMNS, row)
+    *columns, now = next(iter(_BY_PREFIX.rows(prefix)), (None,))
+    key = ApiKey.from_db(connection.alias, _COLUMNS, columns) if columns else None
     known = hmac.compare_digest(_digest(secret), key.digest if key else _NOBODYS)
     if key is None or now is None or not known or key.state(now) != "active":
         return None

@@ -36,7 +36,7 @@ def revoked() -> str:
 
 
 def expired() -> str:
-    return key(lasts=timedelta(microseconds=1))
+    return key(lasts=timedelta(seconds=-1))
 
 
 def wrong_secret() -> str:
