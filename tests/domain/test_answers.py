@@ -237,7 +237,11 @@ def test_all_attempts_of_a_call_share_one_key_and_no_two_calls_do() -> None:
     assert idempotency_key("a", 1, "pay", CallKind.COMPENSATION) == "a:1:pay:compensation"
 
 
-def test_the_lease_lasts_from_the_start_of_each_call() -> None:
-    story: Story = given().executed().claimed().passes(20).answer("succeeded")
-    assert story.waits == LEASE.total_seconds()
+@pytest.mark.parametrize(("passed", "left"), [(24, 6), (24.001, 30), (29, 30)])
+def test_the_lease_is_renewed_where_it_is_too_short_for_the_next_call(
+    passed: float, left: float
+) -> None:
+    """A call of five seconds, and one for its answer."""
+    story: Story = given().executed().claimed().passes(passed).answer("succeeded")
+    assert story.waits == left
     assert replay(story.recorded) == story.state
