@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     add("--decline", type=int, default=0, help="every Nth payment is declined (0: none)")
     add("--workers", type=size, default=Size(), help="PROCESSESxTHREADS (the project's default)")
     add("--api", type=size, default=Size(), help="PROCESSESxTHREADS (the project's default)")
+    add("--drives", action="store_true", help="the API drives sagas that are waited for itself")
     add("--wait", type=int, default=30, help="seconds of `Prefer: wait`; 0: clients only ask (30)")
     add("--repeat", type=int, default=1, help="times that everything is measured, in turn (1)")
     add("--floors", action=argparse.BooleanOptionalAction, default=True, help="measure them, too")
@@ -47,6 +48,14 @@ def size(text: str) -> Size:
     """`2x8` as two processes of eight threads."""
     processes, _, threads = text.partition("x")
     return Size(int(processes), int(threads))
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, str]:
+    """What the service is told that differs from its defaults."""
+    drives = {"SAGA_API_DRIVES": "on"} if options.drives else {}
+    workers: Size = options.workers
+    api: Size = options.api
+    return workers.variables("WORKER") | api.variables("API") | drives
 
 
 class Bench:
@@ -137,7 +146,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored
     say("starting PostgreSQL, Redis, the shop, the API and the workers")
     try:
-        with System(options.workers, options.api, options.history) as system:
+        with System(settings_of(options), options.history) as system:
             bench = Bench(system, options)
             for _ in range(options.repeat):
                 for in_flight in options.concurrency.split(","):

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,9 @@ class Size:
 class System:
     """PostgreSQL, Redis, the stand-in shop, the API and the workers; a context manager."""
 
-    def __init__(self, workers: Size, api: Size, history: int) -> None:
+    def __init__(self, settings: Mapping[str, str], history: int) -> None:
         self._history = history
-        self._sizes = workers.variables("WORKER") | api.variables("API")
+        self._settings = dict(settings)
         self._ending = ExitStack()
         self.roles: dict[str, list[int]] = {}
         """The processes to account for, by what they are; each stands for all below it."""
@@ -109,7 +110,7 @@ class System:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
         return (
             inherited
-            | self._sizes
+            | self._settings
             | {
                 "SAGA_STATE_DIR": str(self.folder / "state"),
                 "DATABASE_URL": self.postgres.url,
