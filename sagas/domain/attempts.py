@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sagas.domain.events import Event, released
 from sagas.domain.state import CallKind, Effect, Json, SagaState, StepStatus
+
+_COUNTER = {CallKind.ACTION: "attempts", CallKind.COMPENSATION: "compensation_attempts"}
+_REQUEST = {CallKind.ACTION: "request", CallKind.COMPENSATION: "compensation_request"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,15 +33,13 @@ class AttemptStarted(AttemptEvent):
     """What is sent; only with the first attempt of a call, as it never changes."""
 
     def apply(self, state: SagaState) -> SagaState:
-        counter = "attempts" if self.call is CallKind.ACTION else "compensation_attempts"
-        state = _requested(state, self.step, self.call, self.request)
+        changes: dict[str, Any] = {_COUNTER[self.call]: self.attempt}
+        if self.request is not None:
+            changes[_REQUEST[self.call]] = self.request
         state = state.with_step(
-            self.step,
-            status=StepStatus.IN_PROGRESS,
-            calling=self.call,
-            **{counter: self.attempt},
+            self.step, status=StepStatus.IN_PROGRESS, calling=self.call, **changes
         )
-        return replace(state, due_at=self.until)
+        return state if state.due_at == self.until else replace(state, due_at=self.until)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +52,12 @@ class AttemptAnswered(AttemptEvent):
     answer: Json | None = None
     duration_ms: float = 0.0
 
-    def answered(self, state: SagaState, *, error: str = "") -> SagaState:
-        """The state with the call no longer in flight."""
-        state = _requested(state, self.step, self.call, self.request)
-        state = state.with_step(self.step, calling=None, error=error)
-        return replace(state, crashes=0)
+    def answered(self, state: SagaState, *, error: str = "", **changes: Any) -> SagaState:
+        """The state with the call no longer in flight, and what else changes of its step."""
+        if self.request is not None:
+            changes[_REQUEST[self.call]] = self.request
+        state = state.with_step(self.step, calling=None, error=error, **changes)
+        return replace(state, crashes=0) if state.crashes else state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,15 +67,14 @@ class AttemptSucceeded(AttemptAnswered):
     output: Json | None = None
 
     def apply(self, state: SagaState) -> SagaState:
-        state = self.answered(state)
         if self.call is CallKind.ACTION:
-            return state.with_step(
-                self.step,
+            return self.answered(
+                state,
                 status=StepStatus.COMPLETED,
                 effect=Effect.APPLIED,
                 output=self.output,
             )
-        return state.with_step(self.step, status=StepStatus.COMPENSATED, effect=Effect.NONE)
+        return self.answered(state, status=StepStatus.COMPENSATED, effect=Effect.NONE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,8 +84,7 @@ class AttemptRefused(AttemptAnswered):
     error: str
 
     def apply(self, state: SagaState) -> SagaState:
-        state = self.answered(state, error=self.error)
-        return state.with_step(self.step, status=StepStatus.FAILED)
+        return self.answered(state, error=self.error, status=StepStatus.FAILED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,8 +126,8 @@ class AttemptHeld(AttemptEvent):
     due_at: datetime
 
     def apply(self, state: SagaState) -> SagaState:
-        counter = "attempts" if self.call is CallKind.ACTION else "compensation_attempts"
-        state = state.with_step(self.step, calling=None, **{counter: self.attempt - 1})
+        counted = {_COUNTER[self.call]: self.attempt - 1}
+        state = state.with_step(self.step, calling=None, **counted)
         return replace(released(state, self.due_at), waiting=self.reason)
 
 
@@ -139,13 +140,6 @@ class AttemptBroken(AttemptEvent):
     def apply(self, state: SagaState) -> SagaState:
         state = state.with_step(self.step, calling=None, status=StepStatus.FAILED, error=self.error)
         return replace(state, crashes=0)
-
-
-def _requested(state: SagaState, step: str, call: CallKind, request: Json | None) -> SagaState:
-    if request is None:
-        return state
-    which = "request" if call is CallKind.ACTION else "compensation_request"
-    return state.with_step(step, **{which: request})
 
 
 def _doubtful(state: SagaState, step: str, call: CallKind) -> SagaState:

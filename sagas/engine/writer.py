@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from sagas.domain import triggers as tr
 from sagas.domain.decide import transition
@@ -107,7 +107,10 @@ class Writer:
 
     def tell(self, recorded: Recorded) -> None:
         """Tell the observers: at once, or when a transaction that the caller has open commits."""
-        transaction.on_commit(partial(self._observe, recorded))
+        if connection.in_atomic_block:
+            transaction.on_commit(partial(self._observe, recorded))
+        else:
+            self._observe(recorded)
 
     def _observe(self, recorded: Recorded) -> None:
         for observer in self.observers:
