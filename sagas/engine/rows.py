@@ -40,8 +40,8 @@ class Change:
     """Number of the last event, and the epoch, that the writer has seen."""
 
     saga: Columns
-    steps: Sequence[tuple[str, Columns]]
-    """By name of the step."""
+    steps: Sequence[tuple[int, Columns]]
+    """By position, from 1."""
 
     events: Sequence[EventRow]
     at: datetime
@@ -57,8 +57,9 @@ def write(change: Change) -> bool:
         wanted = Saga.objects.filter(pk=change.saga_id, seq=change.seq, epoch=change.epoch)
         if not wanted.update(**change.saga):
             return False
-        for name, columns in change.steps:
-            SagaStep.objects.filter(saga_id=change.saga_id, name=name).update(**columns)
+        for position, columns in change.steps:
+            step = SagaStep.objects.filter(saga_id=change.saga_id, position=position)
+            step.update(**columns)
         _append(change)
     return True
 
@@ -74,8 +75,8 @@ def create(given: Columns, change: Change) -> None:
     with transaction.atomic():
         Saga(**given, **change.saga).save(force_insert=True)
         SagaStep.objects.bulk_create(
-            SagaStep(saga_id=change.saga_id, position=position, name=name, **columns)
-            for position, (name, columns) in enumerate(change.steps, start=1)
+            SagaStep(saga_id=change.saga_id, position=position, **columns)
+            for position, columns in change.steps
         )
         _append(change)
 

@@ -36,8 +36,8 @@ WITH saga AS (
 ){steps}, events AS ({events})
 SELECT id FROM saga"""
 _STEP = """, step{number} AS (
-  UPDATE "sagas_sagastep" AS step SET {columns} FROM saga
-  WHERE step.saga_id = saga.id AND step.name = %s
+  UPDATE "sagas_sagastep" SET {columns}
+  WHERE saga_id = %s AND position = %s AND EXISTS (SELECT FROM saga)
 )"""
 
 _INSERT = """
@@ -55,6 +55,7 @@ WITH saga AS (
 SELECT id FROM saga"""
 
 _NEW_STEP = {
+    "name": "",
     "compensation": "",
     "status": "pending",
     "calling": "",
@@ -137,8 +138,8 @@ def write(change: Change) -> bool:
         len(change.events),
     )
     values = [*_values(change.saga), change.saga_id, change.seq, change.epoch]
-    for name, columns in change.steps:
-        values += [*_values(columns), name]
+    for position, columns in change.steps:
+        values += [*_values(columns), change.saga_id, position]
     return _execute(text, [*values, *_of_events(change)]) is not None
 
 
@@ -146,7 +147,7 @@ def create(given: Columns, change: Change) -> None:
     """As `rows.create`."""
     columns = {**given, **change.saga}
     text = _insert_text(tuple(columns), len(change.events))
-    steps = [(name, *_values({**_NEW_STEP, **own})) for name, own in change.steps]
+    steps = [list(_values({**_NEW_STEP, **own})) for _, own in change.steps]
     values = [*_values(columns), *map(list, zip(*steps, strict=True)), *_of_events(change)]
     if connection.in_atomic_block:
         with transaction.atomic():  # a key that is taken must not end the caller's transaction

@@ -172,13 +172,16 @@ def insert(
         saga=saga_columns(definition, None, after, now),
         steps=[
             (
-                row.name,
+                position,
                 {
+                    "name": row.name,
                     "compensation": step.compensation,
                     **step_columns(StepState(name=row.name), row, now),
                 },
             )
-            for step, row in zip(definition.steps, after.steps, strict=True)
+            for position, (step, row) in enumerate(
+                zip(definition.steps, after.steps, strict=True), start=1
+            )
         ],
         events=recorded(SagaState(), events),
         at=now,
@@ -214,8 +217,10 @@ def save(
         epoch=before.epoch,
         saga=columns,
         steps=[
-            (new.name, step_columns(old, new, now))
-            for old, new in zip(before.steps, after.steps, strict=True)
+            (position, step_columns(old, new, now))
+            for position, (old, new) in enumerate(
+                zip(before.steps, after.steps, strict=True), start=1
+            )
             if old is not new and old != new
         ],
         events=recorded(before, events),
