@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from executors import credentials
+from executors.answer_reader import Answer
 from executors.base import Refusal, Step
 from executors.retry_after import parse_retry_after
 from executors.secrets import Redactor
-from executors.transport import Answer
 from sagas.domain import strictjson
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json
