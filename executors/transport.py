@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import SplitResult
 
 from executors import sockets
@@ -46,10 +47,9 @@ class _Connection:
 
     def call(self, method: str, head: bytes, body: bytes, max_body: int) -> tuple[Answer, bool]:
         """Send the call and read its answer, and whether the connection may serve another."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            # A server may answer, and close, before it has heard all: the answer counts.
             self.sock.send_all(head + body)  # together: one packet, where they fit
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # a server may answer, and close, before it has heard all: the answer counts
         return read(self.sock.receive, method, max_body)
 
 
