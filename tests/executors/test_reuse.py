@@ -17,7 +17,7 @@ class Note(StrictSerializer):
 
 
 class Notes(serializers.Serializer[Any]):
-    notes = Note(many=True, max_length=2)
+    notes = Note(many=True, max_length=2)  # type: ignore[call-arg]
     tags = serializers.ListField(child=serializers.CharField(), required=False)
 
     class Meta:
@@ -59,7 +59,7 @@ class OwnField(Notes):
 
 
 class Filled(Notes):
-    names = serializers.JSONField(default=[])
+    names = serializers.ListField(default=[])
 
 
 class Handed:
