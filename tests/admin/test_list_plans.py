@@ -169,7 +169,7 @@ def test_a_drive_and_the_sweepers_read_by_indexes(many: None, db: None) -> None:
     play = Play(executor, data, ["x"] * len(executor.steps), "plans")
     with CaptureQueriesContext(connection) as captured:
         rows_of(play, completed)
-        selectors.due_saga_ids(200)
+        selectors.due_sagas(200)
         selectors.leases(7, 200)
     asked = [q["sql"] for q in captured if q["sql"].startswith(("SELECT", "UPDATE"))]
     assert len(asked) > 10
