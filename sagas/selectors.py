@@ -19,10 +19,13 @@ _CLOCKS = 3_600_000
 """Milliseconds by which the clock that an id was made by may differ from the database's."""
 
 
-def due_saga_ids(limit: int) -> list[UUID]:
-    """Sagas that need attention now, the longest overdue first, by the database's clock."""
+def due_sagas(limit: int) -> dict[UUID, datetime]:
+    """Sagas that need attention now, and since when; the longest overdue first.
+
+    By the database's clock.
+    """
     due = Saga.objects.filter(due_at__lte=Now()).order_by("due_at")
-    return list(due.values_list("id", flat=True)[:limit])
+    return {saga_id: at for saga_id, at in due.values_list("id", "due_at")[:limit] if at}
 
 
 def leases(seconds: float, limit: int) -> list[tuple[UUID, str]]:

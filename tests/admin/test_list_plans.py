@@ -177,7 +177,7 @@ def test_a_drive_and_the_sweepers_read_by_indexes(many: None, db: None) -> None:
 
     with connection.execute_wrapper(note):
         rows_of(play, completed)
-        selectors.due_saga_ids(200)
+        selectors.due_sagas(200)
         selectors.leases(7, 200)
     asked = [
         (sql, params) for sql, params in seen if sql.split()[0] in ("SELECT", "UPDATE", "WITH")
