@@ -15,7 +15,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 from psycopg import Cursor
 
 from sagas.models import Saga
@@ -44,13 +51,13 @@ _INSERT = """
 WITH saga AS (
   INSERT INTO "sagas_saga" ({columns}) VALUES ({values}) RETURNING id
 ), steps AS (
-  INSERT INTO "sagas_sagastep" (saga_id, position, effect, revision, compensation_attempts, error,
-    name, compensation, status, calling, attempts, request, started_at, ended_at)
-  SELECT saga.id, step.position, 'none', 0, 0, '',
-    name, compensation, status, calling, attempts, request::jsonb, started_at, ended_at
+  INSERT INTO "sagas_sagastep" (saga_id, position, effect, revision, compensation_attempts,
+    name, compensation, status, calling, attempts, request, error, started_at, ended_at)
+  SELECT saga.id, step.position, 'none', 0, 0,
+    name, compensation, status, calling, attempts, request::jsonb, error, started_at, ended_at
   FROM saga, unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::text[],
-    %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
-    AS step (name, compensation, status, calling, attempts, request, started_at, ended_at, position)
+    %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS step
+    (name, compensation, status, calling, attempts, request, error, started_at, ended_at, position)
 ), events AS ({events})
 SELECT id FROM saga"""
 
@@ -61,6 +68,7 @@ _NEW_STEP = {
     "calling": "",
     "attempts": 0,
     "request": None,
+    "error": "",
     "started_at": None,
     "ended_at": None,
 }
@@ -210,6 +218,17 @@ def _execute(text: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
     """The first row. Raises Django's errors, and shows itself to Django's wrappers as any other."""
     # Once: what stands for it in `django.db` looks it up for every attribute.
     database: Any = connections[DEFAULT_DB_ALIAS]
+    try:
+        return _ask(database, text, values)
+    except NotSupportedError as error:
+        # Prepared before a migration changed a column's type: this connection would never do it.
+        database.close()
+        if database.in_atomic_block:
+            raise OperationalError(*error.args) from error
+    return _ask(database, text, values)
+
+
+def _ask(database: Any, text: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
     database.close_if_health_check_failed()
     database.ensure_connection()
     with database._prepare_cursor(Cursor(database.connection)) as cursor:
