@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 from uuid import UUID
@@ -74,9 +75,7 @@ class Engine(Writer):
             # its first call can be built now, and recorded with all this.
             drive = Drive(self, self.executor(work), lambda: False)
             move, now = drive.with_start(move, now)
-        loaded = store.insert(
-            saga, definition, move.events, move.after, now, actor=actor, reason=reason
-        )
+        store.insert(saga, definition, move.events, move.after, now, actor=actor, reason=reason)
         self.tell(
             Recorded(
                 saga_id=saga.id,
@@ -89,7 +88,8 @@ class Engine(Writer):
                 started_at=saga.started_at,
             )
         )
-        return loaded
+        # By the clock of before: building the first call may have taken its time.
+        return replace(work, state=move.after, started_at=saga.started_at)
 
     def command(
         self,
@@ -154,7 +154,8 @@ class Engine(Writer):
         """Make the calls of a saga that was created or commanded with a claim."""
         traced = trace.of_saga(loaded.id, loaded.trace)
         with bound_contextvars(saga_id=str(loaded.id), trace_id=traced.trace_id):
-            Drive(self, self.executor(loaded), stopping).go_on(loaded)
+            keep = self.lease.total_seconds()  # then it is the workers', who wait for nobody
+            Drive(self, self.executor(loaded), stopping, keep=keep).go_on(loaded)
 
     def _drive(self, saga_id: UUID, stopping: Callable[[], bool]) -> None:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -160,7 +160,7 @@ def insert(
     *,
     actor: str,
     reason: str,
-) -> Loaded:
+) -> None:
     """Create the saga, its steps and first events, which lead to the state after them.
 
     Raises IntegrityError.
@@ -192,7 +192,6 @@ def insert(
     for name, value in change.saga.items():
         setattr(saga, name, value)
     saga._state.adding = False
-    return replace(fresh(saga, definition), state=after, started_at=saga.started_at)
 
 
 def save(

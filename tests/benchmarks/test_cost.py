@@ -62,6 +62,7 @@ def calls(shop: tuple[int, Ledger]) -> Iterator[Ledger]:
     ):
         participants.cache_clear()
         broker.flush(QUEUE)
+        actors.stopping.clear()  # a worker of another test may have set it
         drive(create(1))
         yield ledger
         broker.flush(QUEUE)
