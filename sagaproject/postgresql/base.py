@@ -56,7 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.isolation_level = IsolationLevel.READ_COMMITTED
         made = BoundedConnection.connect(**conn_params)
         if _PLANS not in str(conn_params.get("options")):
-            # Not among what a connection starts with: PgBouncer refuses those that it does not know.
+            # Not among what a connection starts with: PgBouncer refuses what it does not know.
             made.autocommit = True
             made.execute(_GENERIC)
         return made
