@@ -21,7 +21,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def create(stage: Stage, engine: Engine) -> store.Loaded:
     saga = Saga(type="stage", definition_version=1, data={}, created_at=selectors.database_now())
-    return engine.create(saga, stage.definition, execute=True, actor="test", claim=True)
+    return engine.create(
+        saga, stage.definition, execute=True, actor="test", reason="hurry", claim=True
+    )
 
 
 def test_time_that_building_the_first_call_took_has_passed() -> None:
@@ -35,6 +37,20 @@ def test_time_that_building_the_first_call_took_has_passed() -> None:
     stage.build = build
     loaded = create(stage, stage.engine())
     assert loaded.read_tick <= built[0]
+    row = Saga.objects.get(pk=loaded.id)
+    assert {event.at for event in row.events.all()} == {row.created_at} == {row.started_at}
+
+
+def test_who_drives_it_is_told_from_who_asked_for_it() -> None:
+    stage = Stage()
+    loaded = create(stage, stage.engine(owner="a process"))
+    events = selectors.saga_events(loaded.id)
+    assert [(event.kind, event.actor, event.reason) for event in events] == [
+        ("saga_created", "test", "hurry"),
+        ("execute_requested", "test", "hurry"),
+        ("claimed", "a process", ""),
+        ("attempt_started", "a process", ""),
+    ]
 
 
 def test_a_saga_that_ends_with_its_creation_had_a_start() -> None:
