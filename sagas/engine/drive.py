@@ -189,7 +189,9 @@ def _step_call(work: store.Loaded, call: Call) -> StepCall:
 
 
 def _shown(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    text = f"{type(error).__name__}: {error}"[:300].replace("\0", "\\x00")
+    # Code may quote anything; what no database keeps would have the saga's drives end like crashes.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _open_call(state: SagaState) -> tuple[object, ...]:

@@ -57,7 +57,7 @@ def test_a_saga_that_ends_with_its_creation_had_a_start() -> None:
     stage = Stage()
 
     def build(call: StepCall) -> Json:
-        raise ValueError("no such hotel")
+        raise ValueError("no such hotel: \0 \ud800")
 
     stage.build = build
     told: list[Recorded] = []
@@ -67,6 +67,7 @@ def test_a_saga_that_ends_with_its_creation_had_a_start() -> None:
     engine.go_on(loaded, lambda: False)
     assert state_of(loaded.id).status is SagaStatus.FAILED
     row = Saga.objects.get(pk=loaded.id)
+    assert r"no such hotel: \x00 \ud800" in row.reason
     assert row.started_at == row.ended_at == told[0].started_at is not None
     assert stage.attempts == []
 
