@@ -31,8 +31,13 @@ def arguments() -> argparse.Namespace:
     add("--sagas", type=int, help="that count, of each run (300 at 1, 1000 at 32, 2000 at 256)")
     add("--latency", type=float, default=0, help="ms that each call of the shop takes (0)")
     add("--decline", type=int, default=0, help="every Nth payment is declined (0: none)")
-    add("--workers", type=size, default=Size(), help="PROCESSESxTHREADS (the project's default)")
-    add("--api", type=size, default=Size(), help="PROCESSESxTHREADS (the project's default)")
+    add(
+        "--workers",
+        type=Size.parse,
+        default=Size(),
+        help="PROCESSESxTHREADS (the project's default)",
+    )
+    add("--api", type=Size.parse, default=Size(), help="PROCESSESxTHREADS (the project's default)")
     add("--drives", action="store_true", help="the API drives sagas that are waited for itself")
     add("--wait", type=int, default=30, help="seconds of `Prefer: wait`; 0: clients only ask (30)")
     add("--repeat", type=int, default=1, help="times that everything is measured, in turn (1)")
@@ -42,12 +47,6 @@ def arguments() -> argparse.Namespace:
     add("--profile", action="store_true", help="show the functions that take most, by py-spy")
     add("--json", type=Path, metavar="FILE", help="write all figures there")
     return parser.parse_args()
-
-
-def size(text: str) -> Size:
-    """`2x8` as two processes of eight threads."""
-    processes, _, threads = text.partition("x")
-    return Size(int(processes), int(threads))
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, str]:

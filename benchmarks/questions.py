@@ -32,7 +32,7 @@ def _engine() -> Iterator[Question]:
         return rows_of(Play(executor, data, texts, "benchmark"), completed)
 
     yield "drive: a purchase, rolled back", drive
-    yield "sweep: due sagas", lambda: selectors.due_saga_ids(200)
+    yield "sweep: due sagas", lambda: selectors.due_sagas(200)
     yield "sweep: leases", lambda: selectors.leases(7, 200)
 
 

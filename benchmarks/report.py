@@ -61,7 +61,7 @@ def _details(name: str, runs: list[Run]) -> Iterable[str]:
     if redis := runs[-1].redis:
         commands = ", ".join(f"{name} {number:.2f}" for name, number in _largest(redis))
         yield f"  Redis: {sum(redis.values()):.1f} commands ({commands})"
-        yield f"  messages {redis.get('rpush', 0):.2f}, polls {each(lambda run: run.polls):.2f}"
+        yield f"  messages {redis.get('zadd', 0):.2f}, polls {each(lambda run: run.polls):.2f}"
     beside = ", ".join(f"{k} {v:.2f} ms" for k, v in runs[-1].beside_ms.items())
     yield f"  beside, not counted: {beside}; calibration {runs[-1].calibration_ms:.1f} ms"
     memory = ", ".join(

@@ -27,7 +27,7 @@ class Ours(Rest):  # type: ignore[misc]
     postgres = redis = True
     opts = {
         "workers": "2",
-        "threads": "8",
+        "threads": "16",
         "api": "2",
         "api_threads": "8",
         "wait": "30",

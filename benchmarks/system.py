@@ -58,6 +58,12 @@ class Size:
     processes: int = 0
     threads: int = 0
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`2x8` as two processes of eight threads."""
+        processes, _, threads = text.partition("x")
+        return cls(int(processes), int(threads))
+
     def variables(self, kind: str) -> dict[str, str]:
         """As the service is told."""
         named = {"PROCESSES": self.processes, "THREADS": self.threads}
@@ -67,9 +73,10 @@ class Size:
 class System:
     """PostgreSQL, Redis, the stand-in shop, the API and the workers; a context manager."""
 
-    def __init__(self, settings: Mapping[str, str], history: int) -> None:
+    def __init__(self, settings: Mapping[str, str], history: int, *, works: bool = True) -> None:
         self._history = history
         self._settings = dict(settings)
+        self._works = works
         self._ending = ExitStack()
         self.roles: dict[str, list[int]] = {}
         """The processes to account for, by what they are; each stands for all below it."""
@@ -101,8 +108,13 @@ class System:
                 connection.execute("VACUUM ANALYZE")
                 connection.execute("CHECKPOINT")
         self._spawn(ending, "api", "manage.py", "api")
-        self._spawn(ending, "worker", "manage.py", "worker")
+        if self._works:
+            self.work(ending)
         self._until(lambda: self._answers("/health/ready"), "the API answers")
+
+    def work(self, ending: ExitStack | None = None) -> None:
+        """Start the workers."""
+        self._spawn(ending or self._ending, "worker", "manage.py", "worker")
         number = int(self._environment.get("SAGA_WORKER_PROCESSES", "2"))
         self._until(lambda: self.log("worker").count("worker started") >= number, "workers start")
 
@@ -124,8 +136,12 @@ class System:
         )
 
     def _manage(self, *command: str, **env: str) -> None:
+        self.python("manage.py", *command, **env)
+
+    def python(self, *arguments: str, **env: str) -> None:
+        """Run something with the settings of the service."""
         subprocess.run(
-            [sys.executable, "manage.py", *command],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=self._environment | env,
             stdout=subprocess.DEVNULL,

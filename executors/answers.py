@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from executors import credentials
+from executors.answer_reader import Answer
 from executors.base import Refusal, Step
 from executors.retry_after import parse_retry_after
 from executors.secrets import Redactor
-from executors.transport import Answer
 from sagas.domain import strictjson
 from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json
@@ -45,7 +45,12 @@ def verdict_on(status: int, overrides: Mapping[int, Verdict]) -> Verdict:
 
 
 def outcome_of(
-    step: Step, kind: CallKind, participant: str, answer: Answer, hide: Redactor
+    step: Step,
+    kind: CallKind,
+    participant: str,
+    answer: Answer,
+    hide: Redactor,
+    duration: timedelta,
 ) -> Outcome:
     """What the answer to that call of the step means; but for the output, without its secrets."""
     hide = _knowing_too(hide, answer)
@@ -64,7 +69,9 @@ def outcome_of(
     kept: dict[str, Any] = {"status": answer.status}
     if verdict is not Verdict.SUCCEEDED:
         kept["body"] = _excerpt(answer, hide)
-    retry_after = parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC))
+    retry_after = None
+    if wish := answer.headers.get("retry-after"):
+        retry_after = parse_retry_after(wish, datetime.now(UTC))
     if retry_after is not None:
         kept["retry_after"] = retry_after.total_seconds()  # so that the wait can be checked later
     return Outcome(
@@ -73,6 +80,7 @@ def outcome_of(
         error=error,
         answer=kept,
         retry_after=retry_after,
+        duration=duration,
     )
 
 

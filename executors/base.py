@@ -6,11 +6,11 @@ steps; it sends nothing itself. So a call can be previewed, and repeated byte fo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from sagas.domain.outcome import Outcome, Verdict
 from sagas.domain.state import CallKind, Json
 from sagas.engine.ports import Attempt, StepCall
 
+_ENCODER = DjangoJSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _METHOD = re.compile(r"[A-Z]+")
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")  # visible ASCII, no fragment, no other host
 _DOTS = re.compile(r"/\.\.?(/|\?|$)")
@@ -44,10 +45,7 @@ class Request:
     """The exact JSON text that is sent."""
 
     def __post_init__(self) -> None:
-        if not _METHOD.fullmatch(self.method):
-            raise ValueError(f"{self.method!r} is not an HTTP method")
-        if not _PATH.fullmatch(self.path) or _DOTS.search(self.path):
-            raise ValueError(f"{self.path[:100]!r} is not the path of a call")
+        _check(self.method, self.path)
 
     def to(self, participant: str) -> Json:
         """The request as it is recorded, with whom it goes to.
@@ -62,12 +60,18 @@ class Request:
         }
 
 
+@lru_cache(maxsize=1024)
+def _check(method: str, path: str) -> None:
+    """Raises ValueError. What passed is remembered: many paths are the same in all sagas."""
+    if not _METHOD.fullmatch(method):
+        raise ValueError(f"{method!r} is not an HTTP method")
+    if not _PATH.fullmatch(path) or _DOTS.search(path):
+        raise ValueError(f"{path[:100]!r} is not the path of a call")
+
+
 def post(path: str, body: Mapping[str, Any]) -> Request:
     """A POST of a JSON object. Raises TypeError or ValueError if it is not JSON."""
-    text = json.dumps(
-        body, cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    return Request("POST", path, text)
+    return Request("POST", path, _ENCODER.encode(body))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -32,7 +33,12 @@ def variable(participant: str) -> str:
 
 def secrets() -> frozenset[str]:
     """What must be seen nowhere: the tokens, and what Basic encodes."""
-    return frozenset(each for value in settings.SAGA_AUTHORIZATIONS.values() for each in _of(value))
+    return _secrets(tuple(settings.SAGA_AUTHORIZATIONS.values()))
+
+
+@lru_cache(maxsize=8)
+def _secrets(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(each for value in values for each in _of(value))
 
 
 def _of(value: str) -> Iterator[str]:
@@ -53,8 +59,14 @@ def removed(document: Any) -> Any:
     For outputs, which keep what saga types declare secret, as later steps need it. They are data,
     so that only what is certainly a secret is taken out: whole, and of eight characters or more.
     """
-    found = [each for each in secrets() if len(each) >= _SURE]
-    return _removed(document, Values(found)) if found else document
+    found = _sure(secrets())
+    return _removed(document, found) if found else document
+
+
+@lru_cache(maxsize=8)
+def _sure(secrets: frozenset[str]) -> Values | None:
+    found = [each for each in secrets if len(each) >= _SURE]
+    return Values(found) if found else None
 
 
 def _removed(value: Any, found: Values) -> Any:

@@ -10,10 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 
 from executors import credentials
+from executors.answer_reader import Answer
 from executors.base import Request
 from executors.breaker import Breaker, Limits, LocalBreaker
 from executors.redis_breaker import RedisBreaker
-from executors.transport import Answer, Connections
+from executors.transport import Connections
 
 
 class Participant:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from datetime import timedelta
 
 from executors.answers import outcome_of
@@ -28,8 +27,11 @@ def prepare(executor: SagaExecutor, call: StepCall) -> Json:
 
     Raises what the step's method raises, or the like of it without the saga's secrets.
     """
-    with hiding_of(executor, call).cleansing():
+    try:
         return build(executor, call)
+    except (Exception, SystemExit):
+        with hiding_of(executor, call).cleansing():
+            raise
 
 
 def build(executor: SagaExecutor, call: StepCall) -> Json:
@@ -85,32 +87,33 @@ def _send(
     headers = call_headers(step, call) | trace_headers(attempt.trace, attempt.span)
     try:
         answer = participant.send(request, headers, deadline)
-        outcome = outcome_of(step, call.kind, participant.name, answer, hide)
+        duration = timedelta(seconds=time.monotonic() - started)
+        return outcome_of(step, call.kind, participant.name, answer, hide, duration)
     except NotReached as why:
-        outcome = Outcome(verdict=Verdict.NOT_APPLIED, error=f"{participant.name} {why}")
+        verdict, error = Verdict.NOT_APPLIED, f"{participant.name} {why}"
     except NoAnswer as why:
-        outcome = Outcome(verdict=Verdict.IN_DOUBT, error=f"{participant.name} {why}")
-    except Exception as error:
-        logger.error("the call for step %s went wrong", call.step, exc_info=hide.error(error))
-        why_not = f"the call to {participant.name} went wrong: {type(error).__name__}"
-        outcome = Outcome(verdict=Verdict.IN_DOUBT, error=why_not)
-    return replace(outcome, duration=timedelta(seconds=time.monotonic() - started))
+        verdict, error = Verdict.IN_DOUBT, f"{participant.name} {why}"
+    except Exception as wrong:
+        logger.error("the call for step %s went wrong", call.step, exc_info=hide.error(wrong))
+        kind = type(wrong).__name__
+        verdict, error = Verdict.IN_DOUBT, f"the call to {participant.name} went wrong: {kind}"
+    duration = timedelta(seconds=time.monotonic() - started)
+    return Outcome(verdict=verdict, error=error, duration=duration)
 
 
 def call_headers(step: Step, call: StepCall) -> dict[str, str]:
     """The headers that tell a participant which call of which saga this is."""
     compensates = call.kind is CallKind.COMPENSATION
-    keys = {kind: key_of(call, kind) for kind in CallKind}
     headers = {
         "Content-Type": "application/json",
-        "Idempotency-Key": keys[call.kind],
+        "Idempotency-Key": key_of(call, call.kind),
         "Saga-Id": str(call.saga_id),
         "Saga-Run": str(call.run),
         "Saga-Step": step.compensation if compensates else step.name,
     }
     if compensates:
         # With it a participant finds, or bars, the action even if its answer was never seen.
-        headers["Compensates"] = keys[CallKind.ACTION]
+        headers["Compensates"] = key_of(call, CallKind.ACTION)
     return headers
 
 

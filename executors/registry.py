@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import getmembers, isclass
@@ -26,6 +27,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._executors: dict[tuple[str, int], SagaExecutor] = {}
+        self._of_type: dict[str, list[SagaExecutor]] = {}
         self.misfits: list[Misfit] = []
 
     def load(self) -> None:
@@ -33,7 +35,7 @@ class Registry:
 
         Nothing is raised: the process that only checks its settings must get as far as that.
         """
-        self._executors, self.misfits = {}, []
+        self._executors, self._of_type, self.misfits = {}, {}, []
         for name in settings.SAGA_EXECUTORS:
             try:
                 module = import_module(name)
@@ -58,6 +60,8 @@ class Registry:
             )
             return
         known = self._executors.setdefault((cls.saga_type, cls.version), executor)
+        if known is executor:
+            self._of_type.setdefault(cls.saga_type, []).append(executor)
         if type(known) is not cls:
             self._refuse(
                 "E027",
@@ -74,6 +78,10 @@ class Registry:
         """The executor that new sagas of this type get."""
         versions = [version for name, version in self._executors if name == saga_type]
         return self._executors[saga_type, max(versions)] if versions else None
+
+    def versions(self, saga_type: str) -> Sequence[SagaExecutor]:
+        """The executors of all versions of that type; none if it is not known."""
+        return self._of_type.get(saga_type, ())
 
     def types(self) -> list[str]:
         """The names of the saga types, in order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import traceback
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -184,13 +184,13 @@ def redactor(saga_type: str) -> Redactor:
     A version that is gone has its sagas; what it declared is taken to be in the others. Of a type
     that is gone nobody knows the secrets, so that all values are.
     """
-    known = [each for each in registry.all() if each.saga_type == saga_type]
+    known = registry.versions(saga_type)
     return _made(_names(known), credentials.secrets(), all=not known)
 
 
 def redactor_of(executor: SagaExecutor) -> Redactor:
     """What hides the secrets of the executor's sagas, whether or not it is registered."""
-    known = [each for each in registry.all() if each.saga_type == executor.saga_type]
+    known = registry.versions(executor.saga_type)
     return _made(_names([executor, *known]), credentials.secrets())
 
 
@@ -217,10 +217,14 @@ def declared() -> str:
     return f"{zlib.crc32(repr(known).encode()):08x}"
 
 
-def _names(executors: list[SagaExecutor]) -> frozenset[str]:
+def _names(executors: Sequence[SagaExecutor]) -> frozenset[str]:
     """The declared names, as they are compared; a system check refuses what is no name."""
-    names = {quoted.plain(name) for each in executors for name in each.secrets}
-    return frozenset(names - {""})
+    return _plain(tuple(tuple(each.secrets) for each in executors))
+
+
+@lru_cache(maxsize=256)
+def _plain(declared: tuple[tuple[str, ...], ...]) -> frozenset[str]:
+    return frozenset({quoted.plain(name) for names in declared for name in names} - {""})
 
 
 @lru_cache(maxsize=256)

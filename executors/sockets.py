@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -18,30 +20,83 @@ def time_left(deadline: float) -> float:
     return left
 
 
-class _Timed:
-    """Mixed into a socket class: each operation is given what is left until the deadline."""
+class _Polled:
+    """Mixed into a socket class: what both kinds do."""
 
     deadline = 0.0
+    """By when all that is done with the socket has to be over (monotonic)."""
+
+    @cached_property
+    def incoming(self) -> select.poll:
+        """Tells when there is something to receive."""
+        return _poll(self, select.POLLIN)
+
+    def is_quiet(self) -> bool:
+        """Whether the other end has neither closed the connection nor said anything unasked."""
+        return not self.incoming.poll(0)
+
+
+class PlainSocket(_Polled, socket.socket):
+    """A TCP socket, which is not blocking once it is connected.
+
+    One with a time-out asks the system thrice for each operation: to set it, to wait, and to do it.
+    """
+
+    def receive(self, most: int) -> bytes:
+        """Up to so many bytes; none once the other end has closed. Raises OSError."""
+        while True:
+            _wait(self.incoming, self.deadline)
+            try:
+                return self.recv(most)
+            except BlockingIOError:
+                pass
+
+    def send_all(self, data: bytes) -> None:
+        """Send it whole. Raises OSError."""
+        time_left(self.deadline)
+        sent = self._send(data)
+        if sent == len(data):
+            return
+        left, writable = memoryview(data)[sent:], _poll(self, select.POLLOUT)
+        while left:
+            _wait(writable, self.deadline)
+            left = left[self._send(left) :]
+
+    def _send(self, data: bytes | memoryview) -> int:
+        try:
+            return self.send(data)
+        except BlockingIOError:
+            return 0
+
+
+class TLSSocket(_Polled, ssl.SSLSocket):
+    """A TLS socket; `tls_context` makes contexts that use it."""
 
     def arm(self) -> None:
         """Limit the next operation. Raises TimeoutError if no time is left for it."""
-        self.settimeout(time_left(self.deadline))  # type: ignore[attr-defined]
+        self.settimeout(time_left(self.deadline))
 
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+    def receive(self, most: int) -> bytes:
+        """Up to so many bytes; none once the other end has closed. Raises OSError."""
         self.arm()
-        return super().recv_into(*args, **kwargs)  # type: ignore[misc,no-any-return]
+        return self.recv(most)
 
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
+    def send_all(self, data: bytes) -> None:
+        """Send it whole. Raises OSError."""
         self.arm()
-        super().sendall(*args, **kwargs)  # type: ignore[misc]
+        self.sendall(data)
 
 
-class PlainSocket(_Timed, socket.socket):
-    """A TCP socket."""
+def _poll(sock: Any, event: int) -> select.poll:
+    poll = select.poll()
+    poll.register(sock, event)
+    return poll
 
 
-class TLSSocket(_Timed, ssl.SSLSocket):
-    """A TLS socket; `tls_context` makes contexts that use it."""
+def _wait(poll: select.poll, deadline: float) -> None:
+    """Wait for the event. Raises TimeoutError."""
+    if not poll.poll(time_left(deadline) * 1000):
+        raise TimeoutError("the call's total deadline passed")
 
 
 def tls_context() -> ssl.SSLContext:
@@ -66,6 +121,7 @@ def connect(host: str, port: int, deadline: float) -> PlainSocket:
             sock.close()
             error = failed
         else:
+            sock.setblocking(False)
             sock.deadline = deadline
             return sock
     raise error

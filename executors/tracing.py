@@ -19,4 +19,6 @@ def trace_headers(trace: Trace, span: str) -> dict[str, str]:
     """The headers of a call that is this span of the trace (W3C trace context)."""
     unwanted = _sampled is not None and not trace.parent and not _sampled(trace)
     headers = {"traceparent": (trace.unsampled if unwanted else trace).header(span)}
-    return headers | ({"tracestate": trace.state} if trace.state else {})
+    if trace.state:
+        headers["tracestate"] = trace.state
+    return headers

@@ -2,14 +2,13 @@
 
 The time-outs of HTTP libraries bound each read from the socket, so that a participant that
 drips a byte now and then holds a caller for ever; and the libraries repeat, follow redirects,
-decompress and look for proxies. The standard library's client does none of these. Here each
-operation of its socket is given what is left of the call's time.
+decompress and look for proxies. Here none of that is done, and each operation of the socket is
+given what is left of the call's time.
 """
 
 from __future__ import annotations
 
 import re
-import select
 import socket
 import ssl
 import time
@@ -17,14 +16,10 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse, IncompleteRead
-from io import BufferedIOBase
-from typing import Any
 from urllib.parse import SplitResult
 
 from executors import sockets
+from executors.answer_reader import Answer, CutOff, Improper, TooLarge, read
 
 _LONGEST_IDLE = 4.0
 """Seconds without a call after which a connection is not used again: many servers close it
@@ -43,56 +38,6 @@ class NoAnswer(Exception):
     """The call may have arrived, but no whole answer to it came back."""
 
 
-class _TooLarge(Exception):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a participant answered, whole, and as it was sent."""
-
-    status: int
-    headers: Mapping[str, str]
-    """By name, in lower case."""
-
-    body: bytes
-
-
-class _Head:
-    """The lines of an answer's head, which must not end before the head does."""
-
-    def __init__(self, lines: BufferedIOBase) -> None:
-        self._lines = lines
-        self.close = lines.close
-
-    def readline(self, limit: int) -> bytes:
-        line = self._lines.readline(limit)
-        if not line:
-            raise IncompleteRead(b"")
-        return line
-
-
-class _Response(HTTPResponse):
-    """An answer whose head is whole; interim ones (103 Early Hints, say) are passed over.
-
-    The standard library takes a head that is cut off for a whole one, and so perhaps a lost
-    answer for an empty success; and of interim answers it passes over 100 alone.
-    """
-
-    def begin(self) -> None:
-        lines: Any = self.fp
-        self.fp = _Head(lines)  # type: ignore[assignment]
-        try:
-            super().begin()
-        finally:
-            self.fp = lines if self.fp else None  # type: ignore[assignment]
-
-    def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]
-        is_interim = 100 <= status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS
-        return version, HTTPStatus.CONTINUE if is_interim else status, reason
-
-
 class _Connection:
     """A keep-alive connection: opened once, and used for one call after another."""
 
@@ -100,24 +45,12 @@ class _Connection:
         self.sock = sock
         self.close = sock.close
 
-    def is_usable(self) -> bool:
-        """Whether the other end has neither closed it nor said anything unasked."""
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0)
-
     def call(self, method: str, head: bytes, body: bytes, max_body: int) -> tuple[Answer, bool]:
         """Send the call and read its answer, and whether the connection may serve another."""
         with suppress(BrokenPipeError, ConnectionResetError):
             # A server may answer, and close, before it has heard all: the answer counts.
-            self.sock.sendall(head + body)  # together: one packet, where they fit
-        with _Response(self.sock, method=method) as response:
-            response.begin()
-            content = _read(response, max_body)
-        names = {name.lower(): value for name, value in response.headers.items()}
-        # After a 101 the connection speaks another protocol.
-        reusable = not response.will_close and response.status >= 200
-        return Answer(response.status, names, content), reusable
+            self.sock.send_all(head + body)  # together: one packet, where they fit
+        return read(self.sock.receive, method, max_body)
 
 
 class Connections:
@@ -130,7 +63,8 @@ class Connections:
         self._port = url.port or (443 if self._tls else 80)
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
         usual = 443 if self._tls else 80
-        self._authority = host if self._port == usual else f"{host}:{self._port}"
+        authority = host if self._port == usual else f"{host}:{self._port}"
+        self._own = f"Host: {authority}\r\nAccept-Encoding: identity\r\nContent-Length: "
         self._keep = keep
         self._max_body = max_body
         self._idle: deque[tuple[_Connection, float]] = deque()
@@ -154,7 +88,7 @@ class Connections:
         try:
             connection.sock.deadline = deadline
             answer, reusable = connection.call(method, head, body, self._max_body)
-        except (OSError, HTTPException, _TooLarge) as error:
+        except (OSError, Improper, CutOff, TooLarge) as error:
             connection.close()
             raise NoAnswer(_why_no_answer(error, deadline - started)) from error
         except BaseException:
@@ -168,14 +102,15 @@ class Connections:
 
     def _head(self, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
         """Raises ValueError for what would end a line too early."""
-        line = f"{method} {path} HTTP/1.1"
         if _UNSAFE_IN_LINE.search(method + path):
             raise ValueError("the request line has a character that it may not have")
         given = [f"{name}: {value}" for name, value in headers.items()]
-        if _UNSAFE_IN_HEADER.search("".join(given)):
+        told = "".join(given)
+        is_plain = told.isascii() and told.isprintable()  # asked first, as that is much cheaper
+        if not is_plain and _UNSAFE_IN_HEADER.search(told):
             raise ValueError("a header has a character that it may not have")
-        own = [f"Host: {self._authority}", "Accept-Encoding: identity", f"Content-Length: {length}"]
-        return "\r\n".join([line, *own, *given, "\r\n"]).encode("latin-1")
+        own = f"{method} {path} HTTP/1.1\r\n{self._own}{length}"
+        return "\r\n".join([own, *given, "\r\n"]).encode("latin-1")
 
     def _open(self, deadline: float) -> sockets.PlainSocket | sockets.TLSSocket:
         """Connect, and shake hands where there is TLS. Raises OSError."""
@@ -191,7 +126,7 @@ class Connections:
                 connection, since = self._idle.pop()
             except IndexError:
                 return None
-            if since > oldest and connection.is_usable():
+            if since > oldest and connection.sock.is_quiet():
                 return connection
             connection.close()
 
@@ -199,20 +134,6 @@ class Connections:
 def _close_all(idle: deque[tuple[_Connection, float]]) -> None:
     while idle:
         idle.pop()[0].close()
-
-
-def _read(response: HTTPResponse, most: int) -> bytes:
-    """The whole body. Raises IncompleteRead or _TooLarge."""
-    if (response.length or 0) > most:
-        raise _TooLarge(f"{response.length} bytes")
-    content = b""
-    while piece := response.read(most + 1 - len(content)):
-        content += piece
-        if len(content) > most:
-            raise _TooLarge(f"more than {most} bytes")
-    if response.length:  # a read that is given a size does not complain itself
-        raise IncompleteRead(content, response.length)
-    return content
 
 
 def _why_not_reached(error: Exception, seconds: float) -> str:
@@ -234,9 +155,9 @@ def _why_no_answer(error: Exception, seconds: float) -> str:
     match error:
         case TimeoutError():
             return f"did not answer within {_shown(seconds)}"
-        case _TooLarge():
+        case TooLarge():
             return "gave an answer that is larger than the limit"
-        case OSError() | IncompleteRead():
+        case OSError() | CutOff():
             return "broke the connection before its answer was whole"
     return "did not answer in proper HTTP"
 

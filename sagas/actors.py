@@ -7,6 +7,8 @@ late or out of order. What to do, and whether to do anything, is read from the d
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from threading import Event
 from uuid import UUID
@@ -16,7 +18,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 
 from sagas import runtime, services
-from sagas.broker import QUEUE, backlog, broker
+from sagas.broker import QUEUE, broker, send_all
 from sagas.engine.presence import Presence
 from sagas.engine.sweeper import Sweeper
 from sagas.tally import Tallying
@@ -52,6 +54,19 @@ def look_after(presence: Presence) -> None:
 def wake(saga_id: UUID) -> None:
     """Tell a worker that the saga is due. Raises if the broker is away."""
     drive_saga.send(str(saga_id))
+
+
+def wake_all(due: Mapping[UUID, datetime]) -> None:
+    """Tell workers of sagas that no message may have told of, and since when they are due.
+
+    Raises if the broker is away.
+    """
+    send_all([_message(saga_id, since) for saga_id, since in due.items()])
+
+
+def _message(saga_id: UUID, since: datetime) -> dramatiq.Message[None]:
+    made = int(since.timestamp() * 1000)
+    return drive_saga.message(str(saga_id)).copy(message_timestamp=made)
 
 
 class Connections(dramatiq.Middleware):
@@ -94,9 +109,8 @@ class Sweeping(dramatiq.Middleware):
         stopping.clear()
         assert self._presence is not None
         self._sweeper = Sweeper(
-            wake=wake,
+            wake=wake_all,
             drive=lambda saga_id: services.drive(saga_id, stopping.is_set),
-            backlog=backlog,
             before=partial(look_after, self._presence),
             after=Tallying().go_on,
             interval=settings.SAGA_SWEEP_INTERVAL,

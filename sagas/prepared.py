@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.db.models import Field, QuerySet
+from psycopg import Cursor
 
 _Converters = dict[int, tuple[list[Callable[[Any, Any, Any], Any]], Any]]
 """By column: what makes Python's values of the database's."""
@@ -24,9 +31,7 @@ class Prepared:
     def rows(self, value: Any) -> list[tuple[Any, ...]]:
         """The rows whose field has the value. One query."""
         sql, converters = self._made
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [self._by.get_db_prep_value(value, connection)])
-            found: list[tuple[Any, ...]] = cursor.fetchall()
+        found = fetched(sql, [self._by.get_db_prep_value(value, connection)])
         return [_converted(row, converters) for row in found] if converters else found
 
     @cached_property
@@ -36,6 +41,39 @@ class Prepared:
         if len(parameters) != 1:
             raise ValueError("the statement must have one parameter")
         return sql, compiler.get_converters([column for column, _, _ in compiler.select])
+
+
+def fetched(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """All rows of a statement whose text is always the same. Raises Django's errors.
+
+    PostgreSQL parses and plans it once for a connection: Django's own cursors put the values into
+    the text. To Django's wrappers it shows itself as any other.
+    """
+    # Once: what stands for it in `django.db` looks it up for every attribute.
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    try:
+        return _asked(database, sql, values)
+    except NotSupportedError as error:
+        # Prepared before a migration changed a column's type: this connection would never do it.
+        database.close()
+        if database.in_atomic_block:
+            raise OperationalError(*error.args) from error
+    return _asked(database, sql, values)
+
+
+def _asked(database: Any, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with _cursor(database) as cursor:
+        cursor.execute(sql, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _cursor(database: Any) -> Any:
+    if database.vendor != "postgresql":
+        return database.cursor()
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    return database._prepare_cursor(Cursor(database.connection))
 
 
 def _converted(row: tuple[Any, ...], converters: _Converters) -> tuple[Any, ...]:

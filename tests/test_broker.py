@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,10 +32,9 @@ def broker(server: Server) -> Iterator[HintBroker]:
         yield broker
 
 
-def message(number: int) -> dramatiq.Message[Any]:
-    return dramatiq.Message(
-        queue_name="sagas", actor_name="act", args=(number,), kwargs={}, options={}
-    )
+def message(number: int, age: float = 0.0) -> dramatiq.Message[Any]:
+    made = int((time.time() - age) * 1000)
+    return dramatiq.Message("sagas", "act", (number,), {}, {}, message_timestamp=made)
 
 
 def numbers(consumer: Any) -> list[int]:
@@ -52,7 +52,7 @@ def test_a_message_costs_a_command_each_way(server: Server, broker: HintBroker) 
         consumer.ack(taken)
     after = commands(server)
     new = {name: after[name] - before.get(name, 0) for name in after}
-    assert {n: c for n, c in new.items() if c >= 10} == {"rpush": 10, "blpop": 10}
+    assert {n: c for n, c in new.items() if c >= 10} == {"zadd": 10, "bzpopmin": 10}
     assert broker.delay_queues == set(), "nobody looks for delayed ones"
 
 
@@ -69,7 +69,8 @@ def test_a_consumer_takes_no_more_than_it_has_room_for(broker: HintBroker) -> No
     consumer.ack(first)  # once is enough
     assert numbers(consumer) == [2]
     consumer.requeue([second])
-    assert numbers(broker.consume("sagas", prefetch=9, timeout=10)) == [1, 3, 4]
+    assert broker.do_qsize("sagas") == 3
+    assert numbers(broker.consume("sagas", prefetch=1, timeout=10)) == [1], "the oldest"
 
 
 def test_what_another_consumer_took_makes_no_room(broker: HintBroker) -> None:
@@ -84,10 +85,40 @@ def test_what_another_consumer_took_makes_no_room(broker: HintBroker) -> None:
 
 
 def test_what_is_no_message_is_dropped(broker: HintBroker) -> None:
-    broker.client.rpush(broker.key("sagas"), b"\xff", b"[]", message(1).encode())
+    now = time.time() * 1000
+    unreadable = {b"\xff": now, b"[]": now, b"7": now}
+    broker.client.zadd(broker.key("sagas"), unreadable)
+    broker.enqueue(message(1, age=-1))
     consumer = broker.consume("sagas", prefetch=1, timeout=10)
-    assert [next(consumer), next(consumer)] == [None, None]
+    assert [next(consumer) for _ in unreadable] == [None] * 3
     assert numbers(consumer) == [1]
+
+
+def test_what_waits_already_is_not_doubled(broker: HintBroker) -> None:
+    for _ in range(2):
+        broker.enqueue(message(1))
+        broker.send_all([message(1, age=5), message(2, age=5)])
+    assert numbers(broker.consume("sagas", prefetch=9, timeout=10)) == [2, 1]
+
+
+def test_a_message_that_was_taken_may_be_sent_again(broker: HintBroker) -> None:
+    consumer = broker.consume("sagas", prefetch=9, timeout=10)
+    for _ in range(2):
+        broker.enqueue(message(1))
+        assert numbers(consumer) == [1]
+
+
+def test_after_one_that_waited_long_it_is_the_newests_turn(broker: HintBroker) -> None:
+    broker.send_all([message(number, age=99 - number) for number in range(5)])
+    broker.send_all([message(number, age=-number) for number in (10, 11, 12)])
+    taken = numbers(broker.consume("sagas", prefetch=9, timeout=10))
+    assert taken == [0, 12, 1, 11, 2, 10, 3, 4]
+
+
+def test_as_long_as_none_waits_long_the_oldest_goes_first(broker: HintBroker) -> None:
+    for number in range(5):
+        broker.enqueue(message(number, age=5 - number))
+    assert numbers(broker.consume("sagas", prefetch=9, timeout=10)) == list(range(5))
 
 
 def test_a_redis_that_is_full_is_no_broker(broker: HintBroker) -> None:
@@ -97,6 +128,8 @@ def test_a_redis_that_is_full_is_no_broker(broker: HintBroker) -> None:
             broker.do_qsize("sagas")
         with pytest.raises(Exception, match="maxmemory"):
             broker.enqueue(message(1))
+        with pytest.raises(Exception, match="maxmemory"):
+            broker.send_all([message(1)])
     finally:
         broker.client.config_set("maxmemory", "0")
 

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from executors.reuse import checked
 from executors.secrets import declared
 from sagas import selectors, services
 from sagas.api import documentation, documents, shown
@@ -47,16 +48,15 @@ class SagaViewSet(ViewSet):
     @documentation.create
     def create(self, request: Request) -> HttpResponse:
         """Create a saga, and with `execute` start it."""
-        body = CreateSagaSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        if body.validated_data["execute"]:
+        _, body = checked(CreateSagaSerializer, request.data)
+        if body["execute"]:
             require(request, Scope.EXECUTE)
-        wait = _wait(request) if body.validated_data["execute"] else 0
+        wait = _wait(request) if body["execute"] else 0
         until = time.monotonic() + wait
         created = services.create_saga(
-            body.validated_data["type"],
-            body.validated_data["data"],
-            execute=body.validated_data["execute"],
+            body["type"],
+            body["data"],
+            execute=body["execute"],
             actor=actor_of(request),
             client=client_of(request),
             idempotency_key=_idempotency_key(request),
@@ -114,12 +114,9 @@ class SagaViewSet(ViewSet):
 
 
 def _operate(operation: Operation, request: Request, saga_id: UUID) -> HttpResponse:
-    body = OperationSerializer(data=request.data)
-    body.is_valid(raise_exception=True)
+    _, body = checked(OperationSerializer, request.data)
     wait = _wait(request)
-    saga = services.OPERATIONS[operation](
-        saga_id, actor=actor_of(request), reason=body.validated_data["reason"]
-    )
+    saga = services.OPERATIONS[operation](saga_id, actor=actor_of(request), reason=body["reason"])
     if not wait:
         return _answer(saga, status=202)
     saga = services.wait_until_ended(saga_id, wait)

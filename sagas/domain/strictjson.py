@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -20,17 +21,15 @@ def loads(body: bytes, *, exact: bool = False) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from error
+    if text.startswith("\ufeff"):
+        raise ValueError("starts with a byte order mark")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_exact if exact else _finite,
-            parse_int=_bounded,
-        )
+        value = (_EXACTLY if exact else _ROUNDED).decode(text)
     except RecursionError as error:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from error
-    _check(value)
+    # Without an escape no such character can be in it, and without brackets no depth.
+    if "\\u" in text or text.count("[") + text.count("{") >= MAX_DEPTH:
+        _check(value)
     return value
 
 
@@ -96,3 +95,15 @@ def _bounded(text: str) -> int:
     if len(text) > _MAX_DIGITS:
         raise ValueError(f"an integer has more than {_MAX_DIGITS} digits")
     return int(text)
+
+
+def _decoder(parse_float: Callable[[str], float]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_unique,
+        parse_constant=_no_constant,
+        parse_float=parse_float,
+        parse_int=_bounded,
+    )
+
+
+_ROUNDED, _EXACTLY = _decoder(_finite), _decoder(_exact)

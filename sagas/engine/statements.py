@@ -15,17 +15,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    NotSupportedError,
-    OperationalError,
-    connection,
-    connections,
-    transaction,
-)
-from psycopg import Cursor
+from django.db import connection, transaction
 
 from sagas.models import Saga
+from sagas.prepared import fetched
 
 if TYPE_CHECKING:
     from sagas.engine.rows import Change, Columns
@@ -214,23 +207,5 @@ def _of_events(change: Change) -> list[Any]:
 
 
 def _execute(text: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
-    """The first row. Raises Django's errors, and shows itself to Django's wrappers as any other."""
-    # Once: what stands for it in `django.db` looks it up for every attribute.
-    database: Any = connections[DEFAULT_DB_ALIAS]
-    try:
-        return _ask(database, text, values)
-    except NotSupportedError as error:
-        # Prepared before a migration changed a column's type: this connection would never do it.
-        database.close()
-        if database.in_atomic_block:
-            raise OperationalError(*error.args) from error
-    return _ask(database, text, values)
-
-
-def _ask(database: Any, text: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
-    database.close_if_health_check_failed()
-    database.ensure_connection()
-    with database._prepare_cursor(Cursor(database.connection)) as cursor:
-        cursor.execute(text, values)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
+    """The first row. Raises Django's errors."""
+    return next(iter(fetched(text, values)), None)

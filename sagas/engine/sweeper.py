@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from threading import Event, Thread
 from uuid import UUID
 
 from django.db import close_old_connections, connections
 
-from sagas.selectors import due_saga_ids
+from sagas.selectors import due_sagas
 
 logger = logging.getLogger(__name__)
 
@@ -20,16 +21,17 @@ logger = logging.getLogger(__name__)
 class Sweeper:
     """A thread that asks the database every `interval` seconds for due sagas.
 
-    Each is sent as a message; when the broker is away it is driven here instead, so that
-    sagas go on without it. `before` and `after` are done before and after each sweep.
+    They are sent as messages; when the broker is away they are driven here instead, so that
+    sagas go on without it. The broker knows which of them wait already: what several sweepers
+    find, and what still waits since it was created, is not doubled by that. `before` and `after`
+    are done before and after each sweep.
     """
 
     def __init__(
         self,
         *,
-        wake: Callable[[UUID], None],
+        wake: Callable[[Mapping[UUID, datetime]], None],
         drive: Callable[[UUID], None],
-        backlog: Callable[[], int],
         before: Callable[[], None] = lambda: None,
         after: Callable[[], None] = lambda: None,
         interval: float,
@@ -38,7 +40,6 @@ class Sweeper:
     ) -> None:
         self._wake = wake
         self._drive = drive
-        self._backlog = backlog
         self._before = before
         self._after = after
         self._interval = interval
@@ -67,24 +68,18 @@ class Sweeper:
 
     def sweep(self) -> int:
         """Wake what is due now; the number of sagas found."""
-        room = self._batch
+        found = due_sagas(self._batch)
+        if not found:
+            return 0
         try:
-            # Messages that still wait will find their sagas: more would only be doubles.
-            room -= self._backlog()
+            self._wake(found)
         except Exception as error:
             logger.warning("broker away, driving due sagas without it: %s", error)
-            return self._drive_here()
-        found = due_saga_ids(room) if room > 0 else []
-        for saga_id in found:
-            try:
-                self._wake(saga_id)
-            except Exception as error:
-                logger.warning("broker away, driving due sagas without it: %s", error)
-                return self._drive_here()
+            return self._drive_here(found)
         return len(found)
 
-    def _drive_here(self) -> int:
-        found = [saga_id for saga_id in due_saga_ids(self._batch) if saga_id not in self._driving]
+    def _drive_here(self, due: Iterable[UUID]) -> int:
+        found = [saga_id for saga_id in due if saga_id not in self._driving]
         for saga_id in found:
             self._driving.add(saga_id)
             self._pool.submit(self._drive_one, saga_id)

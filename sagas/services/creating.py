@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
+from rest_framework.exceptions import ValidationError
 
 from executors.base import SagaExecutor
 from executors.registry import registry
+from executors.reuse import checked
 from executors.secrets import redactor_of
 from sagas import runtime, selectors
 from sagas.domain.trace import Trace
@@ -121,10 +123,13 @@ def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
     """The data as the saga type's serializer keeps it, as JSON values. Raises InvalidData."""
     hide = redactor_of(executor).knowing(data)
     with hide.cleansing():
-        serializer = executor.data(data=data)
-        if serializer.is_valid():
-            return dict(serializer.to_representation(serializer.validated_data))
-    raise InvalidData(serializer.errors if hide.idle else hide.told(serializer.errors))
+        try:
+            serializer, kept = checked(executor.data, data)
+        except ValidationError as error:
+            errors = error.detail
+        else:
+            return dict(serializer.to_representation(kept))
+    raise InvalidData(errors if hide.idle else hide.told(errors))
 
 
 def _by_key(client: str, key: str, digest: str) -> tuple[datetime, UUID | None]:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from django.conf import settings
 
-from sagas import runtime
+from sagas import runtime, selectors
 from sagas.domain.state import ENDED, SagaStatus
 from sagas.models import Saga
-from sagas.services.reading import get_saga
+from sagas.services.reading import SagaNotFound, get_saga
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 _stopping = False
@@ -23,17 +23,17 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
 
     No more than half of a process's threads wait at once; beyond that the answer comes at once.
     """
-    seen = None
 
     def done() -> bool:
-        nonlocal seen
-        seen = get_saga(saga_id)
-        return has_ended(seen) or _stopping
+        return _stopping or SagaStatus(selectors.saga_status(saga_id)) in ENDED
 
-    with place() as free:
-        if free:
-            runtime.completion().wait(saga_id, seconds, done)
-    return seen or get_saga(saga_id)
+    try:
+        with place() as free:
+            if free:
+                runtime.completion().wait(saga_id, seconds, done)
+    except Saga.DoesNotExist:
+        raise SagaNotFound(str(saga_id)) from None
+    return get_saga(saga_id)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ PostgreSQL's own plans, with its settings as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -89,9 +89,11 @@ def queries() -> dict[str, dict[str, str]]:
     }
 
 
-def plan(sql: str, explain: str = "EXPLAIN (ANALYZE, FORMAT JSON)") -> dict[str, Any]:
+def plan(
+    sql: str, explain: str = "EXPLAIN (ANALYZE, FORMAT JSON)", params: Any = None
+) -> dict[str, Any]:
     with connection.cursor() as cursor:
-        cursor.execute(f"{explain} {sql}")
+        cursor.execute(f"{explain} {sql}", params)
         (found,) = cursor.fetchone()
     document: list[dict[str, Any]] = json.loads(found) if isinstance(found, str) else found
     top: dict[str, Any] = document[0]["Plan"]
@@ -167,15 +169,23 @@ def test_a_drive_and_the_sweepers_read_by_indexes(many: None, db: None) -> None:
     assert executor is not None
     data = {**ORDER, "payment_method": "credit_card"}
     play = Play(executor, data, ["x"] * len(executor.steps), "plans")
-    with CaptureQueriesContext(connection) as captured:
+    seen: list[tuple[str, Any]] = []
+
+    def note(execute: Callable[..., Any], sql: str, params: Any, *rest: Any) -> Any:
+        seen.append((sql, params))
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(note):
         rows_of(play, completed)
-        selectors.due_saga_ids(200)
+        selectors.due_sagas(200)
         selectors.leases(7, 200)
-    asked = [q["sql"] for q in captured if q["sql"].startswith(("SELECT", "UPDATE"))]
+    asked = [
+        (sql, params) for sql, params in seen if sql.split()[0] in ("SELECT", "UPDATE", "WITH")
+    ]
     assert len(asked) > 10
     used = set()
-    for sql in asked:
-        for node in nodes(plan(sql, "EXPLAIN (FORMAT JSON)")):
+    for sql, params in asked:
+        for node in nodes(plan(sql, "EXPLAIN (FORMAT JSON)", params)):
             assert node["Node Type"] != "Seq Scan", sql
             used.add(node.get("Index Name"))
     assert used >= {"sagas_saga_pkey", "step_position", "saga_due"}

@@ -63,9 +63,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_no_query_reads_all_sagas(viewer: Client, many: None, window: str) -> None:
     with CaptureQueriesContext(connection) as made:
         assert viewer.get(f"/admin/?window={window}").status_code == 200
-    asked = [
-        q["sql"] for q in made if "sagas_saga" in q["sql"] and "sagas_sagastep" not in q["sql"]
-    ]
+    texts = [q["sql"] or "" for q in made]  # Django has none of what was prepared
+    asked = [sql for sql in texts if "sagas_saga" in sql and "sagas_sagastep" not in sql]
     assert len(asked) >= 7
     assert len(made) < 25
     for sql in asked:

@@ -15,27 +15,30 @@ from sagas import runtime
 from sagas.api import health
 from sagas.models import Saga
 from tests.api.client import PURCHASE, SAGAS, Api, on_servers
+from tests.engine.stage import asked
 
 pytestmark = pytest.mark.django_db
 
-INSERTS = 3  # the saga, its steps, its events
+# The saga, its steps, its events; PostgreSQL gets them as one statement.
+CREATION = 1 if connection.vendor == "postgresql" else 3
+OPERATION = 1 if connection.vendor == "postgresql" else 2  # the saga and its event
 
 
 @contextmanager
 def reads(count: int, writes: int = 0) -> Iterator[None]:
-    with CaptureQueriesContext(connection) as captured:
+    with asked() as statements:
         yield
-    words = [each["sql"].split()[0] for each in captured]
-    assert words.count("SELECT") == count, captured.captured_queries
-    changes = sum(words.count(word) for word in ("INSERT", "UPDATE"))
-    assert changes == writes, captured.captured_queries
+    words = [statement.split()[0] for statement in statements]
+    assert words.count("SELECT") == count, statements
+    changes = sum(words.count(word) for word in ("INSERT", "UPDATE", "WITH"))
+    assert changes == writes, statements
 
 
 def test_creating(api: Api) -> None:
     for execute in (False, True):
-        with reads(2, INSERTS):  # the clock; the answer
+        with reads(2, CREATION):  # the clock; the answer
             api.create({**PURCHASE, "execute": execute})
-        with reads(2, INSERTS):  # the clock with the key; the answer
+        with reads(2, CREATION):  # the clock with the key; the answer
             api.create({**PURCHASE, "execute": execute}, Idempotency_Key=f"k{execute}")
         with reads(2):
             api.create({**PURCHASE, "execute": execute}, Idempotency_Key=f"k{execute}")
@@ -49,7 +52,8 @@ def test_creating_and_waiting(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
         return bool(ended())
 
     monkeypatch.setattr(runtime.completion(), "wait", wait)
-    with reads(3, INSERTS + 1):  # the clock with the key; a look before and one after the end
+    # The clock with the key; a look at the status before and one after the end; the answer.
+    with reads(4, CREATION + 1):
         answer = api.create({**PURCHASE, "execute": True}, Idempotency_Key="k", Prefer="wait=9")
     assert (answer.status, answer.json["status"]) == (201, "failed")
 
@@ -67,7 +71,8 @@ def test_reading(api: Api) -> None:
 
 def test_operating(api: Api) -> None:
     saga_id = api.new()
-    with reads(3, 2):  # the saga and its steps; the answer. The saga and its event
+    # The saga and its steps, which PostgreSQL gives at once; the answer.
+    with reads(2 if connection.vendor == "postgresql" else 3, OPERATION):
         assert api.post(f"{SAGAS}/{saga_id}/execute").status == 202
 
 

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from sagas import services
 from sagas.models import Saga
 from tests.api.client import PURCHASE, SAGAS, Api, unknown
+from tests.engine.stage import asked
 
 pytestmark = pytest.mark.django_db
 
@@ -41,9 +42,9 @@ def test_the_second_read_comes_from_the_cache(
     saga_id = api.new()
     with django_assert_num_queries(2):
         first = api.saga(saga_id)
-    with django_assert_num_queries(1) as captured:
+    with django_assert_num_queries(1), asked() as statements:
         assert api.saga(saga_id) == first
-    assert captured[0]["sql"].startswith('SELECT "sagas_saga"."seq"')
+    assert statements[0].startswith('SELECT "sagas_saga"."seq"')
 
 
 def test_no_read_is_older_than_the_last_commit(api: Api) -> None:

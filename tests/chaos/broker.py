@@ -1,6 +1,7 @@
 """Faults of the broker's messages, made in Redis itself.
 
-Messages wait in a list, and the workers wait for it with BLPOP: whoever does so too gets its share.
+Messages wait in a sorted set, and the workers wait for it with BZPOPMIN: whoever does so too gets
+its share.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-QUEUE = "dramatiq-saga:sagas.waiting"
+QUEUE = "dramatiq-saga:sagas.due"
 
 _THIEVES = 6
 """More than there are workers, as Redis serves in turn who waits."""
@@ -39,20 +40,22 @@ def _steal(client: Any, kind: str, until: float, stop: Event) -> int:
     number, kept = 0, []
     while time.monotonic() < until and not stop.is_set():
         try:
-            found = client.blpop([QUEUE], timeout=0.2)
+            found = client.bzpopmin([QUEUE], timeout=0.2)
             if found is None:
                 continue
             if kind == "messages_doubled":
-                client.rpush(QUEUE, found[1], found[1])
-                time.sleep(0.02)  # else it would find its own again, and again
+                # Twice at once would be once; and else it would find its own again, and again.
+                for _ in range(2):
+                    client.zadd(QUEUE, {found[1]: found[2]})
+                    time.sleep(0.02)
             elif kind == "messages_delayed":
-                kept.append(found[1])
+                kept.append(found[1:])
             number += 1
         except RedisError:
             time.sleep(0.1)  # another fault's doing
     try:
         if kept:
-            client.rpush(QUEUE, *kept)
+            client.zadd(QUEUE, dict(kept))
     except RedisError:
         kept.clear()  # lost, then: that is allowed as well
     client.close()

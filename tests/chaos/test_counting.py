@@ -192,11 +192,11 @@ class Fake:
         self.queue = [b"message"]
         self.stop = Event()
 
-    def blpop(self, *_: object, **__: object) -> Any:
+    def bzpopmin(self, *_: object, **__: object) -> Any:
         self.stop.set()
-        return b"key", self.queue.pop()
+        return b"key", self.queue.pop(), 1.0
 
-    def rpush(self, _: str, *messages: bytes) -> None:
+    def zadd(self, _: str, messages: dict[bytes, float]) -> None:
         self.queue += messages
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
 """Many at once: only one wins, and the others change nothing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from threading import Barrier
 from uuid import UUID
 
@@ -97,30 +98,18 @@ def test_an_observer_that_raises_harms_nothing() -> None:
 class Broker:
     """Counts messages, or is away."""
 
-    def __init__(self, *, away: bool = False, waiting: int = 0) -> None:
+    def __init__(self, *, away: bool = False) -> None:
         self.away = away
-        self.waiting = waiting
         self.sent: list[UUID] = []
 
-    def wake(self, saga_id: UUID) -> None:
+    def wake(self, due: Mapping[UUID, datetime]) -> None:
         if self.away:
             raise ConnectionError("broker away")
-        self.sent.append(saga_id)
-
-    def backlog(self) -> int:
-        if self.away:
-            raise ConnectionError("broker away")
-        return self.waiting
+        self.sent += due
 
 
 def sweeper_of(stage: Stage, broker: Broker) -> Sweeper:
-    return Sweeper(
-        wake=broker.wake,
-        drive=stage.engine().drive,
-        backlog=broker.backlog,
-        interval=60,
-        batch=3,
-    )
+    return Sweeper(wake=broker.wake, drive=stage.engine().drive, interval=60, batch=3)
 
 
 def test_the_sweeper_wakes_what_is_due_the_longest_overdue_first() -> None:
@@ -129,13 +118,6 @@ def test_the_sweeper_wakes_what_is_due_the_longest_overdue_first() -> None:
     stage.create(execute=False)
     sweeper_of(stage, broker).sweep()
     assert broker.sent == due[:3]
-
-
-def test_the_sweeper_sends_no_more_than_there_is_room_for() -> None:
-    stage, broker = Stage(), Broker(waiting=2)
-    due = [stage.create() for _ in range(5)]
-    sweeper_of(stage, broker).sweep()
-    assert broker.sent == due[:1]
 
 
 def test_without_a_broker_the_sweeper_drives_sagas_itself() -> None:

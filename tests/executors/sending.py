@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from executors.transport import Answer, Connections, NotReached
+from executors.answer_reader import Answer
+from executors.transport import Connections, NotReached
 from tests.executors.tcp import (
     Peer,
     Script,

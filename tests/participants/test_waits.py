@@ -53,7 +53,7 @@ def wait_after(stage, call: str, saga_id) -> float:
     before = stage.ledger(saga_id)
     stage.drive(saga_id)  # too early
     assert stage.ledger(saga_id) == before
-    assert saga_id not in selectors.due_saga_ids(10)
+    assert saga_id not in selectors.due_sagas(10)
     wait: timedelta = retry_at - event.at
     return wait.total_seconds()
 

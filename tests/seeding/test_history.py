@@ -29,7 +29,7 @@ def test_a_history(settings) -> None:
     assert names > {scenario.__name__ for scenario in (*FAILED, *OPEN)}
     report = verify(Options(settled=False))
     assert (report.sagas, report.violations) == (SOME, [])
-    assert selectors.due_saga_ids(10) == []
+    assert not selectors.due_sagas(10)
     assert set(Saga.objects.values_list("type", flat=True)) == {"purchase_saga", "return_saga"}
 
     now = timezone.now()

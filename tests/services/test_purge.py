@@ -15,7 +15,6 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 from django.test import override_settings
-from django.test.utils import CaptureQueriesContext
 
 from sagas import selectors, services
 from sagas.domain import triggers as tr
@@ -30,6 +29,7 @@ from sagas.models import (
     SagaStep,
 )
 from tests.admin import staging
+from tests.engine.stage import asked
 
 pytestmark = pytest.mark.django_db
 
@@ -171,11 +171,10 @@ def test_a_batch_takes_few_statements_however_large() -> None:
     for number in (1, 6):
         for _ in range(number):
             aged(staging.completed(), 91)
-        with CaptureQueriesContext(connection) as captured:
+        with asked() as made:
             delete_batch(old(), after=None, size=100, keep=list)
-        deletes = [query for query in captured if query["sql"].startswith("DELETE")]
-        assert len(deletes) == 4
-        statements.add(len(captured))
+        assert len([each for each in made if each.startswith("DELETE")]) == 4
+        statements.add(len(made))
     assert len(statements) == 1
 
 

@@ -219,5 +219,5 @@ def held() -> Made:
 def overdue(shop: Shop) -> UUID:
     """Executed, and nobody drives it."""
     saga_id = create()
-    assert selectors.due_saga_ids(10) == [saga_id]
+    assert list(selectors.due_sagas(10)) == [saga_id]
     return saga_id
