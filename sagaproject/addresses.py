@@ -22,9 +22,6 @@ _DB_NEEDED = ("DB_HOST", "DB_USERNAME", "DB_DATABASE")
 _DB_KEYS = ("host", "port", "user", "password")
 
 
-_GENERIC = "-c plan_cache_mode=force_generic_plan"
-
-
 def database(env: Environment, state: Path) -> dict[str, Any]:
     """Django's database setting: PostgreSQL from DATABASE_URL or DB_*, else a SQLite file."""
     url = env.text("DATABASE_URL")
@@ -103,11 +100,10 @@ def _postgresql(name: str, parts: dict[str, str], options: dict[str, str]) -> di
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
+            **options,
             # The engine's few statements are parsed and planned once for a connection, and not
             # for each value anew; Django's others have their values in their text.
             "prepare_threshold": 0,
-            **options,
-            "options": " ".join(filter(None, [_GENERIC, options.get("options")])),
         },
     }
 

@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.db.models import Field, QuerySet
 from psycopg import Cursor
 
@@ -43,15 +49,26 @@ def fetched(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     PostgreSQL parses and plans it once for a connection: Django's own cursors put the values into
     the text. To Django's wrappers it shows itself as any other.
     """
-    with _cursor() as cursor:
+    # Once: what stands for it in `django.db` looks it up for every attribute.
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    try:
+        return _asked(database, sql, values)
+    except NotSupportedError as error:
+        # Prepared before a migration changed a column's type: this connection would never do it.
+        database.close()
+        if database.in_atomic_block:
+            raise OperationalError(*error.args) from error
+    return _asked(database, sql, values)
+
+
+def _asked(database: Any, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with _cursor(database) as cursor:
         cursor.execute(sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
 
-def _cursor() -> Any:
-    # Once: what stands for it in `django.db` looks it up for every attribute.
-    database: Any = connections[DEFAULT_DB_ALIAS]
+def _cursor(database: Any) -> Any:
     if database.vendor != "postgresql":
         return database.cursor()
     database.close_if_health_check_failed()

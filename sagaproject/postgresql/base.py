@@ -22,6 +22,10 @@ _FRESH = 1.0
 _GREETING = 2.0
 """Seconds for a connection to show that it still works."""
 
+_PLANS = "plan_cache_mode"
+_GENERIC = f"SET {_PLANS} = force_generic_plan"
+"""Each prepared statement is planned once, whatever its values."""
+
 
 class BoundedConnection(Connection[Any]):
     """A connection that ends when an answer takes longer than the thread's patience."""
@@ -50,7 +54,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection[Any]:
         self._answered_at = time.monotonic()
         self.isolation_level = IsolationLevel.READ_COMMITTED
-        return BoundedConnection.connect(**conn_params)
+        made = BoundedConnection.connect(**conn_params)
+        if _PLANS not in str(conn_params.get("options")):
+            # Not among what a connection starts with: PgBouncer refuses what it does not know.
+            made.autocommit = True
+            made.execute(_GENERIC)
+        return made
 
     def is_usable(self) -> bool:
         """Whether the server answers on this connection, within seconds where somebody waits.
@@ -66,7 +75,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return usable
 
     def _answered_just_now(self) -> bool:
-        if time.monotonic() - self._answered_at > _FRESH:
+        if time.monotonic() - self._answered_at > _FRESH or self.connection.closed:
             return False
         unasked = select.poll()
         unasked.register(self.connection.pgconn.socket, select.POLLIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,7 @@ class SagaViewSet(ViewSet):
         if body["execute"]:
             require(request, Scope.EXECUTE)
         wait = _wait(request) if body["execute"] else 0
+        until = time.monotonic() + wait
         created = services.create_saga(
             body["type"],
             body["data"],
@@ -66,7 +68,8 @@ class SagaViewSet(ViewSet):
         if wait:
             headers["Preference-Applied"] = f"wait={wait}"
         if wait and not (created.driven and services.has_ended(created.saga)):
-            saga = services.wait_until_ended(created.id, wait)
+            left = max(0.0, until - time.monotonic())  # its calls may have taken all of it
+            saga = services.wait_until_ended(created.id, left)
         else:
             saga = created.saga
         if created.replayed:

@@ -53,6 +53,8 @@ def saga_columns(
         columns |= {"started_at": now, "ended_at": None}
     elif was is not after.status and after.status in ENDED:
         columns["ended_at"] = now
+        if before is None:  # its first call could not be built
+            columns["started_at"] = now
     call = None if after.status in _DONE else next_call(definition, after)
     columns["current_step"] = call.step if call else ""
     return columns

@@ -32,11 +32,20 @@ _SEND_MARGIN = 0.5
 class Drive:
     """Drives a saga until it ends, waits, or is another's."""
 
-    def __init__(self, writer: Writer, executor: Executor, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        executor: Executor,
+        stopping: Callable[[], bool],
+        *,
+        keep: float | None = None,
+    ) -> None:
+        """`keep`: seconds for which an answer is kept, where those are fewer than usual."""
         self._writer = writer
         self._executor = executor
         self._definition = executor.definition
         self._stopping = stopping
+        self._keep = _KEEP_ANSWER if keep is None else keep
 
     def run(self, loaded: store.Loaded) -> None:
         """Claim the saga, if it is due, and make its calls."""
@@ -78,7 +87,7 @@ class Drive:
         changed: the saga is read again, and the answer is saved only if its call is still open.
         """
         call, wait = _open_call(work.state), 0.1
-        give_up = time.monotonic() + _KEEP_ANSWER
+        give_up = time.monotonic() + self._keep
         while True:
             now = self._writer.now(work)
             move, now = self.with_start(Move(work).then(self._definition, answer, now), now)
@@ -180,7 +189,9 @@ def _step_call(work: store.Loaded, call: Call) -> StepCall:
 
 
 def _shown(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    text = f"{type(error).__name__}: {error}"[:300].replace("\0", "\\x00")
+    # Code may quote anything; what no database keeps would have the saga's drives end like crashes.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _open_call(state: SagaState) -> tuple[object, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from threading import Lock
 from uuid import UUID
 
@@ -69,14 +70,13 @@ class Engine(Writer):
         if execute:
             move = move.then(definition, tr.Execute(), now)
         if execute and claim:
-            move = self._claimed(move, definition, now)
+            move = move.then(definition, tr.Claim(owner=self.owner, lease=self.lease), now)
             # Nothing is acknowledged yet, so a crash in the saga's own code need not be counted:
             # its first call can be built now, and recorded with all this.
             drive = Drive(self, self.executor(work), lambda: False)
             move, now = drive.with_start(move, now)
-        loaded = store.insert(
-            saga, definition, move.events, move.after, now, actor=actor, reason=reason
-        )
+            saga.created_at = now
+        store.insert(saga, definition, move.events, move.after, now, actor=actor, reason=reason)
         self.tell(
             Recorded(
                 saga_id=saga.id,
@@ -89,7 +89,8 @@ class Engine(Writer):
                 started_at=saga.started_at,
             )
         )
-        return loaded
+        # By the clock of before: building the first call may have taken its time.
+        return replace(work, state=move.after, started_at=saga.started_at)
 
     def command(
         self,
@@ -98,11 +99,8 @@ class Engine(Writer):
         actor: str,
         reason: str,
         guard: Callable[[store.Loaded], None] = lambda loaded: None,
-        claim: bool = False,
     ) -> store.Loaded:
         """Apply a person's operations, all or none, to the saga as the guard lets it pass.
-
-        With `claim`, this process has the saga afterwards, if it is due, and is to `go_on`.
 
         Raises Illegal, Saga.DoesNotExist, UnknownDefinition, Unreadable, Busy, or what the guard
         raises.
@@ -114,21 +112,10 @@ class Engine(Writer):
             move = Move(loaded)
             for trigger in triggers:
                 move = move.then(definition, trigger, now)
-            if claim:
-                move = self._claimed(move, definition, now)
             saved = self.save(move, definition, now, actor=actor, reason=reason)
             if saved is not None:
                 return saved
         raise Busy(f"saga {saga_id} is being changed by others")
-
-    def _claimed(self, move: Move, definition: Definition, now: datetime) -> Move:
-        """The move with this process's claim, if the saga is due then.
-
-        What crashed before is driven with care, by the workers.
-        """
-        if move.after.due_at != now or move.after.crashes:
-            return move
-        return move.then(definition, tr.Claim(owner=self.owner, lease=self.lease), now)
 
     def lose(self, saga_id: UUID, owner: str) -> None:
         """End the lease of a worker that is known to be gone, so that the saga is due now.
@@ -151,10 +138,11 @@ class Engine(Writer):
                 self._drive(saga_id, stopping)
 
     def go_on(self, loaded: store.Loaded, stopping: Callable[[], bool]) -> None:
-        """Make the calls of a saga that was created or commanded with a claim."""
+        """Make the calls of a saga that was created with a claim."""
         traced = trace.of_saga(loaded.id, loaded.trace)
         with bound_contextvars(saga_id=str(loaded.id), trace_id=traced.trace_id):
-            Drive(self, self.executor(loaded), stopping).go_on(loaded)
+            keep = self.lease.total_seconds()  # then it is the workers', who wait for nobody
+            Drive(self, self.executor(loaded), stopping, keep=keep).go_on(loaded)
 
     def _drive(self, saga_id: UUID, stopping: Callable[[], bool]) -> None:
         try:

@@ -27,6 +27,8 @@ class EventRow(NamedTuple):
     kind: str
     step: str
     epoch: int
+    actor: str
+    reason: str
     data: dict[str, Any]
 
 
@@ -45,8 +47,6 @@ class Change:
 
     events: Sequence[EventRow]
     at: datetime
-    actor: str
-    reason: str
 
 
 def write(change: Change) -> bool:
@@ -86,8 +86,6 @@ def _append(change: Change) -> None:
         SagaEvent(
             saga_id=change.saga_id,
             at=change.at,
-            actor=change.actor,
-            reason=change.reason,
             **event._asdict(),
         )
         for event in change.events

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from sagas.engine.rows import Change, Columns
 
 _JSON = frozenset({"data", "output", "request", "compensation_request"})
-_EVENT = "(%s::int, %s::text, %s::text, %s::bigint, %s::jsonb)"
+_EVENT = "(%s::int, %s::text, %s::text, %s::bigint, %s::text, %s::text, %s::jsonb)"
 _EVENTS = """
-INSERT INTO "sagas_sagaevent" (saga_id, seq, kind, step, epoch, data, at, actor, reason)
-SELECT saga.id, event.*, told.*
-FROM saga, (VALUES {events}) AS event, (SELECT %s::timestamptz, %s::text, %s::text) AS told"""
+INSERT INTO "sagas_sagaevent" (saga_id, seq, kind, step, epoch, actor, reason, data, at)
+SELECT saga.id, event.*, %s::timestamptz FROM saga, (VALUES {events}) AS event"""
 
 _UPDATE = """
 WITH saga AS (
@@ -44,13 +43,13 @@ _INSERT = """
 WITH saga AS (
   INSERT INTO "sagas_saga" ({columns}) VALUES ({values}) RETURNING id
 ), steps AS (
-  INSERT INTO "sagas_sagastep" (saga_id, position, effect, revision, compensation_attempts, error,
-    name, compensation, status, calling, attempts, request, started_at, ended_at)
-  SELECT saga.id, step.position, 'none', 0, 0, '',
-    name, compensation, status, calling, attempts, request::jsonb, started_at, ended_at
+  INSERT INTO "sagas_sagastep" (saga_id, position, effect, revision, compensation_attempts,
+    name, compensation, status, calling, attempts, request, error, started_at, ended_at)
+  SELECT saga.id, step.position, 'none', 0, 0,
+    name, compensation, status, calling, attempts, request::jsonb, error, started_at, ended_at
   FROM saga, unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::text[],
-    %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
-    AS step (name, compensation, status, calling, attempts, request, started_at, ended_at, position)
+    %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS step
+    (name, compensation, status, calling, attempts, request, error, started_at, ended_at, position)
 ), events AS ({events})
 SELECT id FROM saga"""
 
@@ -61,6 +60,7 @@ _NEW_STEP = {
     "calling": "",
     "attempts": 0,
     "request": None,
+    "error": "",
     "started_at": None,
     "ended_at": None,
 }
@@ -199,11 +199,11 @@ def _values(columns: Mapping[str, Any]) -> Iterator[Any]:
 def _of_events(change: Change) -> list[Any]:
     if not change.events:
         return []
-    values: list[Any] = []
-    for event in change.events:
-        values += event[:4]
-        values.append(json.dumps(event.data))
-    return [*values, change.at, change.actor, change.reason]
+    values: list[Any] = [change.at]
+    for *columns, data in change.events:
+        values += columns
+        values.append(json.dumps(data))
+    return values
 
 
 def _execute(text: str, values: Sequence[Any]) -> tuple[Any, ...] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -160,7 +160,7 @@ def insert(
     *,
     actor: str,
     reason: str,
-) -> Loaded:
+) -> None:
     """Create the saga, its steps and first events, which lead to the state after them.
 
     Raises IntegrityError.
@@ -183,16 +183,13 @@ def insert(
                 zip(definition.steps, after.steps, strict=True), start=1
             )
         ],
-        events=recorded(SagaState(), events),
+        events=recorded(SagaState(), events, actor, reason),
         at=now,
-        actor=actor,
-        reason=reason,
     )
     rows.create({name: getattr(saga, name) for name in _GIVEN}, change)
     for name, value in change.saga.items():
         setattr(saga, name, value)
     saga._state.adding = False
-    return replace(fresh(saga, definition), state=after, started_at=saga.started_at)
 
 
 def save(
@@ -223,19 +220,20 @@ def save(
             )
             if old is not new and old != new
         ],
-        events=recorded(before, events),
+        events=recorded(before, events, actor, reason),
         at=now,
-        actor=actor,
-        reason=reason,
     )
     return rows.write(change)
 
 
-def recorded(state: SagaState, events: Sequence[Event]) -> list[EventRow]:
-    """The rows of events that follow the state."""
+def recorded(state: SagaState, events: Sequence[Event], actor: str, reason: str) -> list[EventRow]:
+    """The rows of events that follow the state. From a claim on they are the claimant's."""
     found, epoch = [], state.epoch
     for seq, event in enumerate(events, start=state.seq + 1):
-        epoch += isinstance(event, Claimed)
+        if isinstance(event, Claimed):
+            epoch += 1
+            if event.owner and event.owner != actor:
+                actor, reason = event.owner, ""
         kind, data = encode(event)
-        found.append(EventRow(seq, kind, data.get("step", ""), epoch, data))
+        found.append(EventRow(seq, kind, data.get("step", ""), epoch, actor, reason, data))
     return found

@@ -43,9 +43,7 @@ def claim(saga_id: UUID, why: str, *, owner: str, lease: timedelta) -> None:
             epoch=row.epoch,
             saga=columns | {"updated_at": now},
             steps=(),
-            events=recorded(before, events),
+            events=recorded(before, events, owner, ""),
             at=now,
-            actor=owner,
-            reason="",
         )
     )

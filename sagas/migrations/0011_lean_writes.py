@@ -75,6 +75,8 @@ def _backwards(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     _build(editor, "saga_created", "INDEX CONCURRENTLY saga_created ON sagas_saga (created_at)")
     _build(editor, _EVENT_ID, f"UNIQUE INDEX CONCURRENTLY {_EVENT_ID} ON sagas_sagaevent (id)")
     with _soon(editor):
+        # In the order in which all who write take them: else one of the two is a deadlock's victim.
+        editor.execute(f"LOCK TABLE {', '.join(_TABLES)} IN ACCESS EXCLUSIVE MODE")
         events = "ALTER TABLE sagas_sagaevent"
         editor.execute(f"{events} REPLICA IDENTITY DEFAULT")
         editor.execute(f"{events} ADD CONSTRAINT {_EVENT_ID} PRIMARY KEY USING INDEX {_EVENT_ID}")

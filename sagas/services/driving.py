@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 
 from django.conf import settings
 
@@ -22,6 +22,8 @@ from sagas.engine.presence import Presence
 from sagas.services.waiting import is_stopping, place
 
 logger = logging.getLogger(__name__)
+
+_one_at_a_time = Lock()
 
 
 @contextmanager
@@ -50,8 +52,13 @@ def drive_here(loaded: store.Loaded, seconds: float) -> None:
         logger.exception("driving saga %s failed", loaded.id)
 
 
-@cache
 def _attend() -> None:
+    with _one_at_a_time:
+        _appear()
+
+
+@cache
+def _appear() -> None:
     """Be among the living from now on: workers end the leases of those who are not."""
     presence = Presence(runtime.engine().owner, sure_after=settings.SAGA_LEASE)
     presence.gone([])

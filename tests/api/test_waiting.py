@@ -105,6 +105,28 @@ def test_waiting_does_not_poll_hot(
 
 
 @pytest.mark.django_db
+def test_the_time_that_creating_and_driving_took_is_part_of_the_wait(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    create_saga = services.create_saga
+
+    def slow(*args: Any, **kwargs: Any) -> services.Created:
+        time.sleep(0.05)
+        return create_saga(*args, **kwargs)
+
+    def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
+        waited.append(seconds)
+        return services.get_saga(saga_id)
+
+    monkeypatch.setattr(services, "create_saga", slow)
+    monkeypatch.setattr(services, "wait_until_ended", wait_until_ended)
+    answer = api.create({**PURCHASE, "execute": True}, Prefer="wait=1")
+    assert answer.headers["preference-applied"] == "wait=1"
+    assert 0 <= waited[0] <= 0.95
+
+
+@pytest.mark.django_db
 def test_a_lost_announcement_delays_but_does_not_hang(
     api: Api, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,7 @@ class System:
             "REDIS_URL": self.redis.url,
             "PORT": str(self.port),
             "SAGA_METRICS_PORT": "0",
+            "SAGA_API_DRIVES": "on",
             "LOG_LEVEL": "warning",
             "SAGA_RECOVERY_TIMEOUT_MS": str(RECOVERY_MS),
         }
