@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +51,6 @@ class SagaViewSet(ViewSet):
         if body["execute"]:
             require(request, Scope.EXECUTE)
         wait = _wait(request) if body["execute"] else 0
-        until = time.monotonic() + wait
         created = services.create_saga(
             body["type"],
             body["data"],
@@ -67,14 +65,9 @@ class SagaViewSet(ViewSet):
         headers = {"Location": reverse("saga-detail", kwargs={"saga_id": created.id})}
         if wait:
             headers["Preference-Applied"] = f"wait={wait}"
-        if wait and not (created.driven and services.has_ended(created.saga)):
-            left = max(0.0, until - time.monotonic())  # its calls may have taken all of it
-            saga = services.wait_until_ended(created.id, left)
-        else:
-            saga = created.saga
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
-        return _answer(saga, status=201, headers=headers)
+        return _answer(created.saga, status=201, headers=headers)
 
     @documentation.listing
     def list(self, request: Request) -> Response:

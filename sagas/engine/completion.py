@@ -10,8 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from threading import Condition
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,8 +21,10 @@ from sagas.engine.away import cache_away
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY = 2.0
-"""Seconds after which a waiter looks for itself: the message may be lost, the process ending."""
+_AWAY = (RedisError, OSError)
+
+Hear = Callable[[float], None]
+"""Waits so many seconds for the announcement; may end sooner without one."""
 
 
 class Completion(Protocol):
@@ -33,8 +34,8 @@ class Completion(Protocol):
         """Say that the saga has ended."""
         ...
 
-    def wait(self, saga_id: UUID, seconds: float, ended: Callable[[], bool]) -> bool:
-        """Whether the saga ends within the time; `ended` asks the database."""
+    def listening(self, saga_id: UUID) -> AbstractContextManager[Hear]:
+        """What hears of the saga's end from now on, even before it is asked."""
         ...
 
 
@@ -43,22 +44,26 @@ class LocalCompletion:
 
     def __init__(self) -> None:
         self._changed = Condition()
+        self._said = 0
 
     def announce(self, saga_id: UUID) -> None:
         """Wake every waiter of this process."""
         with self._changed:
+            self._said += 1
             self._changed.notify_all()
 
-    def wait(self, saga_id: UUID, seconds: float, ended: Callable[[], bool]) -> bool:
-        """Ask `ended` after each announcement until it is true or the time is over."""
-        until = time.monotonic() + seconds
-        with self._changed:
-            while not ended():
-                left = until - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(min(left, _LOOK_EVERY))
-        return True
+    @contextmanager
+    def listening(self, saga_id: UUID) -> Iterator[Hear]:
+        """What hears of any saga's end."""
+        heard = self._said
+
+        def hear(seconds: float) -> None:
+            nonlocal heard
+            with self._changed:
+                self._changed.wait_for(lambda: self._said != heard, seconds)
+                heard = self._said
+
+        yield hear
 
 
 class RedisCompletion:
@@ -79,28 +84,53 @@ class RedisCompletion:
             cache_away.note()
             logger.warning("the end of saga %s was not announced: %s", saga_id, error)
 
-    def wait(self, saga_id: UUID, seconds: float, ended: Callable[[], bool]) -> bool:
-        """Subscribe, then ask `ended` once and again after the message or a silent while."""
-        until = time.monotonic() + seconds
-        try:
-            # Subscribing comes first: an end between the look and it would never be heard.
-            with self._listening(_channel(saga_id)) as hear:
-                return _look_until(until, ended, hear)
-        except (RedisError, OSError) as error:
-            logger.warning("waiting without announcements: %s", error)
-        return _look_until(until, ended, time.sleep)
-
     @contextmanager
-    def _listening(self, channel: str) -> Iterator[Callable[[float], None]]:
-        """What waits for a message of the channel. Raises RedisError or OSError."""
-        ear = self._ear(channel)
+    def listening(self, saga_id: UUID) -> Iterator[Hear]:
+        """What hears of the saga's end; without Redis it only waits."""
+        channel = _channel(saga_id)
+        ear = self._try_ear(channel)
+
+        def hear(seconds: float) -> None:
+            nonlocal ear
+            if ear is None:
+                time.sleep(seconds)
+                return
+            try:
+                _hear(ear, seconds)
+            except _AWAY as error:
+                ear.close()
+                ear = None
+                logger.warning("waiting without announcements: %s", error)
+
         try:
-            yield partial(_hear, ear)
-            ear.unsubscribe(channel)
+            yield hear
         except BaseException:
-            ear.close()
+            if ear is not None:
+                ear.close()
             raise
-        self._ears.append(ear)
+        if ear is not None:
+            self._lay_by(ear, channel)
+
+    def _try_ear(self, channel: str) -> Any:
+        """A subscriber of the channel; None where there is none to be had."""
+        if cache_away:
+            return None
+        try:
+            return self._ear(channel)
+        except Exception as error:
+            # Whatever it is: a saga that is yet to be created must not fail for it.
+            cache_away.note()
+            logger.warning("waiting without announcements: %s", error)
+            return None
+
+    def _lay_by(self, ear: Any, channel: str) -> None:
+        """Keep a subscriber for the next one who waits."""
+        try:
+            ear.unsubscribe(channel)
+        except _AWAY:
+            ear.close()
+        else:
+            self._ears.append(ear)
 
     def _ear(self, channel: str) -> Any:
         """A subscriber of the channel."""
@@ -125,7 +155,7 @@ def _is_usable(ear: Any) -> bool:
             if ear.get_message(timeout=1) is None:
                 return False
         return not ear.connection.can_read(0)
-    except (RedisError, OSError):
+    except _AWAY:
         return False
 
 
@@ -136,15 +166,6 @@ def _hear(ear: Any, seconds: float) -> None:
         heard = ear.get_message(timeout=left)
         if heard and heard["type"] == "message":
             return
-
-
-def _look_until(until: float, ended: Callable[[], bool], pause: Callable[[float], None]) -> bool:
-    while not ended():
-        left = until - time.monotonic()
-        if left <= 0:
-            return False
-        pause(min(left, _LOOK_EVERY))
-    return True
 
 
 def _channel(saga_id: UUID) -> str:

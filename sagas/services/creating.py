@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +21,12 @@ from executors.reuse import checked
 from executors.secrets import redactor_of
 from sagas import runtime, selectors
 from sagas.domain.trace import Trace
+from sagas.engine.store import Loaded
 from sagas.engine.whole import whole
 from sagas.models import Saga
 from sagas.services.driving import drive_here, place_to_drive
 from sagas.services.reading import get_saga
+from sagas.services.waiting import has_ended, listening, wait_until_ended, when_heard
 
 
 class UnknownSagaType(Exception):
@@ -47,13 +51,13 @@ class Created:
 
     id: UUID
     replayed: bool
-    driven: bool = False
-    """Whether it was driven as far as it went at first."""
+    seen: Saga | None = None
+    """As it was when its end had been waited for, or the time for that was over."""
 
     @cached_property
     def saga(self) -> Saga:
         """The saga, as it is when it is first looked at. Raises SagaNotFound."""
-        return get_saga(self.id)
+        return self.seen or get_saga(self.id)
 
 
 def create_saga(
@@ -70,17 +74,20 @@ def create_saga(
 ) -> Created:
     """Create a saga, and start it if `execute`; its calls are part of the client's trace.
 
-    An idempotency key is its client's own. With SAGA_API_DRIVES, who waits so many seconds has its
-    saga driven by this very thread, which could do nothing else meanwhile.
+    An idempotency key is its client's own. Who waits so many seconds is given the saga when it has
+    ended; with SAGA_API_DRIVES it is driven meanwhile by this very thread, which could do nothing
+    else.
 
     Raises UnknownSagaType, InvalidData, or KeyReused.
     """
+    wait = wait if execute else 0.0
+    until = time.monotonic() + wait
     digest, now = "", None
     if idempotency_key is not None:
         digest = _digest({"type": saga_type, "data": data, "execute": execute})
         now, first = _by_key(client, idempotency_key, digest)
         if first is not None:
-            return Created(id=first, replayed=True)
+            return _replayed(first, until)
     executor = registry.newest(saga_type)
     if executor is None:
         raise UnknownSagaType(saga_type)
@@ -94,29 +101,43 @@ def create_saga(
         trace=trace.stored if trace is not None else "",
         created_at=now or selectors.database_now(),
     )
-    here = False
+    begin = partial(
+        runtime.engine().create,
+        saga,
+        executor.definition,
+        execute=execute,
+        actor=actor,
+        reason=reason,
+    )
     try:
-        with place_to_drive(wait if execute else 0) as here:
-            loaded = whole(
-                lambda: runtime.engine().create(
-                    saga,
-                    executor.definition,
-                    execute=execute,
-                    actor=actor,
-                    reason=reason,
-                    claim=here,
-                )
-            )
-            if here:
-                drive_here(loaded, wait)
+        return Created(id=saga.id, replayed=False, seen=_begun(saga, begin, wait, until))
     except IntegrityError:
         if idempotency_key is None:
             raise
         _, first = _by_key(client, idempotency_key, digest)
         if first is None:
             raise
-        return Created(id=first, replayed=True)
-    return Created(id=saga.id, replayed=False, driven=here)
+        return _replayed(first, until)
+
+
+def _replayed(saga_id: UUID, until: float) -> Created:
+    left = max(0.0, until - time.monotonic())
+    return Created(id=saga_id, replayed=True, seen=wait_until_ended(saga_id, left))
+
+
+def _begun(saga: Saga, begin: Callable[..., Loaded], wait: float, until: float) -> Saga | None:
+    """The saga as it was last seen by who waited for its end; None if nobody did."""
+    with place_to_drive(wait) as here:
+        if here:
+            drive_here(whole(partial(begin, claim=True)), until)
+    if here:
+        seen = get_saga(saga.id)
+        left = max(0.0, until - time.monotonic())  # its calls may have taken all of it
+        return seen if has_ended(seen) else wait_until_ended(saga.id, left)
+    # Listening before the saga is there: there is no end that could be missed.
+    with listening(saga.id, wait) as hear:
+        whole(begin)
+        return when_heard(saga, until, hear) if hear else None
 
 
 def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:

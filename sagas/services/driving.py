@@ -42,9 +42,9 @@ def place_to_drive(seconds: float) -> Iterator[bool]:
         yield free
 
 
-def drive_here(loaded: store.Loaded, seconds: float) -> None:
-    """Drive a saga that this process has claimed; hand it back after the seconds."""
-    until = time.monotonic() + seconds
+def drive_here(loaded: store.Loaded, until: float) -> None:
+    """Drive a saga that this process has claimed; hand it back at that time of the monotonic
+    clock."""
     try:
         runtime.engine().go_on(loaded, lambda: is_stopping() or time.monotonic() > until)
     except Exception:

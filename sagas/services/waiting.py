@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
@@ -9,13 +10,17 @@ from uuid import UUID
 
 from django.conf import settings
 
-from sagas import runtime, selectors
+from sagas import runtime
 from sagas.domain.state import ENDED, SagaStatus
+from sagas.engine.completion import Hear
 from sagas.models import Saga
-from sagas.services.reading import SagaNotFound, get_saga
+from sagas.services.reading import get_saga
 
 _waiting = BoundedSemaphore(max(1, settings.SAGA_API_THREADS // 2))
 _stopping = False
+
+_LOOK_EVERY = 2.0
+"""Seconds after which a waiter looks for itself: the message may be lost, the process ending."""
 
 
 def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
@@ -23,17 +28,34 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
 
     No more than half of a process's threads wait at once; beyond that the answer comes at once.
     """
+    until = time.monotonic() + seconds
+    with listening(saga_id, seconds) as hear:
+        saga = get_saga(saga_id)
+        return saga if has_ended(saga) else when_heard(saga, until, hear)
 
-    def done() -> bool:
-        return _stopping or SagaStatus(selectors.saga_status(saga_id)) in ENDED
 
-    try:
-        with place() as free:
-            if free:
-                runtime.completion().wait(saga_id, seconds, done)
-    except Saga.DoesNotExist:
-        raise SagaNotFound(str(saga_id)) from None
-    return get_saga(saga_id)
+@contextmanager
+def listening(saga_id: UUID, seconds: float) -> Iterator[Hear | None]:
+    """What hears of the saga's end from now on; None if this thread may not wait for it."""
+    if not seconds:
+        yield None
+        return
+    with place() as free:
+        if not free:
+            yield None
+            return
+        with runtime.completion().listening(saga_id) as hear:
+            yield hear
+
+
+def when_heard(saga: Saga, until: float, hear: Hear | None) -> Saga:
+    """The saga, as it was last seen when it ended, or at that time of the monotonic clock."""
+    while hear is not None and not _stopping and (left := until - time.monotonic()) > 0:
+        hear(min(left, _LOOK_EVERY))
+        saga = get_saga(saga.id)
+        if has_ended(saga):
+            break
+    return saga
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -45,15 +45,16 @@ def test_creating(api: Api) -> None:
 
 
 def test_creating_and_waiting(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(saga_id: UUID, seconds: float, ended: object) -> bool:
-        assert callable(ended)
-        assert not ended()
-        Saga.objects.filter(pk=saga_id).update(status="failed", due_at=None)
-        return bool(ended())
+    @contextmanager
+    def listening(saga_id: UUID) -> Iterator[Callable[[float], None]]:
+        def hear(seconds: float) -> None:
+            Saga.objects.filter(pk=saga_id).update(status="failed", due_at=None)
 
-    monkeypatch.setattr(runtime.completion(), "wait", wait)
-    # The clock with the key; a look at the status before and one after the end; the answer.
-    with reads(4, CREATION + 1):
+        yield hear
+
+    monkeypatch.setattr(runtime.completion(), "listening", listening)
+    # The clock with the key; the answer.
+    with reads(2, CREATION + 1):
         answer = api.create({**PURCHASE, "execute": True}, Idempotency_Key="k", Prefer="wait=9")
     assert (answer.status, answer.json["status"]) == (201, "failed")
 

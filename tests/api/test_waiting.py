@@ -13,7 +13,8 @@ from dramatiq import Worker
 from pytest_django import DjangoAssertNumQueries
 
 from sagas import runtime, services
-from sagas.engine import completion
+from sagas.engine.engine import Engine
+from sagas.engine.store import Loaded
 from sagas.models import Saga
 from sagas.services import waiting
 from tests.api.client import PURCHASE, SAGAS, Api
@@ -25,7 +26,7 @@ Fault = Callable[..., None]
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A waiter does not look for itself: only an announcement wakes it, or the end of its time."""
-    monkeypatch.setattr(completion, "_LOOK_EVERY", 60.0)
+    monkeypatch.setattr(waiting, "_LOOK_EVERY", 60.0)
     started = time.monotonic()
     yield
     assert time.monotonic() - started < 25
@@ -99,7 +100,8 @@ def test_waiting_does_not_poll_hot(
     saga_id = api.new()
     with django_assert_max_num_queries(16), asked() as statements:
         answer = execute(api, saga_id, "wait=3")
-    looks = [each for each in statements if each.startswith('SELECT "sagas_saga"."status"')]
+    texts = [each.lstrip() for each in statements]
+    looks = [t for t in texts if t.startswith("SELECT json_build_array") or " JOIN " in t]
     assert answer.status == 202
     assert 2 <= len(looks) <= 4
 
@@ -108,29 +110,37 @@ def test_waiting_does_not_poll_hot(
 def test_the_time_that_creating_and_driving_took_is_part_of_the_wait(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waited: list[float] = []
-    create_saga = services.create_saga
+    create = Engine.create
 
-    def slow(*args: Any, **kwargs: Any) -> services.Created:
-        time.sleep(0.05)
-        return create_saga(*args, **kwargs)
+    def slow(*args: Any, **kwargs: Any) -> Loaded:
+        time.sleep(0.7)
+        return create(*args, **kwargs)
 
-    def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
-        waited.append(seconds)
-        return services.get_saga(saga_id)
-
-    monkeypatch.setattr(services, "create_saga", slow)
-    monkeypatch.setattr(services, "wait_until_ended", wait_until_ended)
+    monkeypatch.setattr(Engine, "create", slow)
+    started = time.monotonic()
     answer = api.create({**PURCHASE, "execute": True}, Prefer="wait=1")
+    assert 1 <= time.monotonic() - started < 1.6
     assert answer.headers["preference-applied"] == "wait=1"
-    assert 0 <= waited[0] <= 0.95
+    assert answer.json["status"] == "in_progress"
+
+
+@pytest.mark.django_db
+def test_a_repeated_request_waits_too(api: Api, worker: Worker, silent: None, fault: Fault) -> None:
+    fault("payment", step="process_payment", fault="delay", seconds=0.5)
+    first, again = (
+        api.create({**PURCHASE, "execute": True}, Idempotency_Key="k", Prefer=prefer)
+        for prefer in ("wait=0", "wait=30")
+    )
+    assert (first.json["status"], again.json["status"]) == ("in_progress", "completed")
+    assert first.json["id"] == again.json["id"]
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 @pytest.mark.django_db
 def test_a_lost_announcement_delays_but_does_not_hang(
     api: Api, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(completion, "_LOOK_EVERY", 0.2)
+    monkeypatch.setattr(waiting, "_LOOK_EVERY", 0.2)
     monkeypatch.setattr(runtime.completion(), "announce", lambda saga_id: None, raising=True)
     assert execute(api, api.new(), "wait=30").status == 200
 

@@ -122,8 +122,8 @@ def test_a_saga_that_its_creator_drives(calls: Ledger, monkeypatch: pytest.Monke
     with override_settings(SAGA_API_DRIVES=True), asked() as statements, commands() as sent:
         saga_id = create(3, wait=5)
     words = Counter(statement.split()[0] for statement in statements)
-    # Created, claimed and started in one commit; then five answers.
-    assert words == {"SELECT": 1, "WITH": 6}
+    # The key and the clock; created, claimed and started in one commit; five answers; the end.
+    assert words == {"SELECT": 2, "WITH": 6}
     assert 0 <= sent.pop("evalsha", 0) <= 5
     assert sent == {"publish": 1}
     saga = services.get_saga(saga_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from sagas.engine.completion import RedisCompletion
+from sagas.engine.completion import LocalCompletion, RedisCompletion
 from tests.executors.test_redis_breaker import commands
 from tests.servers import Redis, start_redis
 
@@ -27,35 +28,34 @@ def completion(server: Redis) -> Iterator[RedisCompletion]:
         yield RedisCompletion(lambda: client)
 
 
-class Saga:
-    """One that ends, and says so, when it was looked at for the first time."""
-
-    def __init__(self, completion: RedisCompletion) -> None:
-        self.id = uuid4()
-        self.looks = 0
-        self._completion = completion
-
-    def ended(self) -> bool:
-        self.looks += 1
-        if self.looks == 1:
-            self._completion.announce(self.id)
-        return self.looks > 1
-
-    def wait(self) -> bool:
-        return self._completion.wait(self.id, 30, self.ended)
+def heard(completion: RedisCompletion, *, said: bool = True) -> bool:
+    """Whether who listens to a saga is told of its end, which comes before it is waited for."""
+    saga_id, started = uuid4(), time.monotonic()
+    with completion.listening(saga_id) as hear:
+        if said:
+            completion.announce(saga_id)
+        hear(30 if said else 0.2)
+    return time.monotonic() - started < (20 if said else 0.2)
 
 
-def test_one_look_before_and_one_after_the_message(completion: RedisCompletion) -> None:
-    saga = Saga(completion)
-    assert saga.wait()
-    assert saga.looks == 2
+def test_an_end_before_the_wait_is_heard(completion: RedisCompletion) -> None:
+    assert heard(completion)
+    assert not heard(completion, said=False)
+    local = LocalCompletion()
+    with local.listening(uuid4()) as hear:
+        local.announce(uuid4())
+        started = time.monotonic()
+        hear(30)
+        assert time.monotonic() - started < 20
+        hear(0.2)  # nothing more was said
+        assert time.monotonic() - started >= 0.2
 
 
 def test_the_connection_is_kept(server: Redis, completion: RedisCompletion) -> None:
-    Saga(completion).wait()
+    heard(completion)
     before = commands(server)
     for _ in range(10):
-        assert Saga(completion).wait()
+        assert heard(completion)
     after = commands(server)
     new: dict[str, Any] = {name: after[name] - before.get(name, 0) for name in after}
     assert {n: c for n, c in new.items() if c >= 10} == {
@@ -65,31 +65,41 @@ def test_the_connection_is_kept(server: Redis, completion: RedisCompletion) -> N
 
 
 def test_what_was_said_of_an_earlier_one_wakes_nobody(completion: RedisCompletion) -> None:
-    with completion._listening("saga-ended:other"):
-        completion._client().publish("saga-ended:other", "ended")
-    saga = Saga(completion)
-    assert saga.wait()
-    assert saga.looks == 2
+    other = uuid4()
+    with completion.listening(other):
+        completion.announce(other)
+    assert not heard(completion, said=False)
+    assert heard(completion)
     assert len(completion._ears) == 1
 
 
 def test_a_redis_that_was_restarted_is_listened_to_anew(
     server: Redis, completion: RedisCompletion
 ) -> None:
-    Saga(completion).wait()
+    heard(completion)
     server.kill()
     server.start()
-    saga = Saga(completion)
-    assert saga.wait()
-    assert saga.looks == 2
+    assert heard(completion)
     assert len(completion._ears) == 1
 
 
-def test_who_gives_up_leaves_no_connection_behind(completion: RedisCompletion) -> None:
-    def ended() -> bool:
-        raise KeyError
+def test_without_redis_who_listens_only_waits(server: Redis, completion: RedisCompletion) -> None:
+    with completion.listening(uuid4()) as hear:
+        server.kill()
+        started = time.monotonic()
+        while time.monotonic() - started < 1:
+            hear(0.5)  # the first one may end at once: there is something to look for
+        hear(0.5)
+    with completion.listening(uuid4()) as hear:
+        started = time.monotonic()
+        hear(0.3)
+    assert time.monotonic() - started >= 0.3
+    assert not completion._ears
 
-    with pytest.raises(KeyError):
-        completion.wait(uuid4(), 30, ended)
-    assert not completion.wait(uuid4(), 0.01, lambda: False)
+
+def test_who_gives_up_leaves_no_connection_behind(completion: RedisCompletion) -> None:
+    with pytest.raises(KeyError), completion.listening(uuid4()):
+        raise KeyError
+    assert not completion._ears
+    assert not heard(completion, said=False)
     assert len(completion._ears) == 1
