@@ -136,9 +136,6 @@ def _read(row: list[Any], readers: _Readers) -> _Row:
 _SEQ = Prepared(
     lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("seq"), Saga._meta.pk
 )
-_STATUS = Prepared(
-    lambda: Saga.objects.order_by().filter(pk=UUID(int=0)).values_list("status"), Saga._meta.pk
-)
 
 
 def saga_seq(saga_id: UUID) -> int:
@@ -148,13 +145,6 @@ def saga_seq(saga_id: UUID) -> int:
     """
     for (seq,) in _SEQ.rows(saga_id):
         return int(seq)
-    raise Saga.DoesNotExist
-
-
-def saga_status(saga_id: UUID) -> str:
-    """The saga's status, and nothing else of it. Raises Saga.DoesNotExist."""
-    for (status,) in _STATUS.rows(saga_id):
-        return str(status)
     raise Saga.DoesNotExist
 
 
