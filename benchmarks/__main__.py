@@ -1,4 +1,4 @@
-"""`./run bench`: what a saga costs this project, beside the floors. See README.md here."""
+"""`./run bench`: what a saga costs this project, beside the floors. See benchmarks/README.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from benchmarks import measure, report
 from benchmarks.contenders import Contender, Floor, Project
-from benchmarks.profiling import NoProfiler, Profile, busiest
+from benchmarks.profiling import PROFILER, Profile, busiest
 from benchmarks.system import Size, System
 
 _SAGAS = {1: 300, 32: 1000, 256: 2000}
@@ -27,7 +28,12 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     add = parser.add_argument
-    add("--concurrency", default="1,32,256", help="sagas in flight, with commas (1,32,256)")
+    add(
+        "--concurrency",
+        type=_numbers,
+        default=[1, 32, 256],
+        help="sagas in flight, with commas (1,32,256)",
+    )
     add("--sagas", type=int, help="that count, of each run (300 at 1, 1000 at 32, 2000 at 256)")
     add("--latency", type=float, default=0, help="ms that each call of the shop takes (0)")
     add("--decline", type=int, default=0, help="every Nth payment is declined (0: none)")
@@ -47,6 +53,14 @@ def arguments() -> argparse.Namespace:
     add("--profile", action="store_true", help="show the functions that take most, by py-spy")
     add("--json", type=Path, metavar="FILE", help="write all figures there")
     return parser.parse_args()
+
+
+def _numbers(text: str) -> list[int]:
+    """Raises ValueError, which argparse tells."""
+    found = [int(part) for part in text.split(",")]
+    if min(found) < 1:
+        raise ValueError(text)
+    return found
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, str]:
@@ -141,6 +155,9 @@ def say(text: str) -> None:
 def main() -> int:
     """Run it; 1 when a run was not as it must be."""
     options = arguments()
+    if options.profile and shutil.which(PROFILER) is None:
+        say(f"{PROFILER} is not on the PATH: `pip install {PROFILER}` somewhere, and add it")
+        return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored
     say("starting PostgreSQL, Redis, the shop, the API and the workers")
@@ -148,12 +165,9 @@ def main() -> int:
         with System(settings_of(options), options.history) as system:
             bench = Bench(system, options)
             for _ in range(options.repeat):
-                for in_flight in options.concurrency.split(","):
-                    bench.take(int(in_flight))
+                for in_flight in options.concurrency:
+                    bench.take(in_flight)
             bench.show()
-    except NoProfiler as error:
-        say(str(error))
-        return 2
     except KeyboardInterrupt:
         return 130
     if options.json:

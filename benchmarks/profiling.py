@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections import Counter
@@ -14,24 +13,18 @@ from benchmarks import accounting
 _OWN = ("benchmarks", "executors", "sagaproject", "sagas")
 
 
-class NoProfiler(Exception):
-    """py-spy is not on the PATH."""
+PROFILER = "py-spy"
 
 
 class Profile:
     """Samples one process while it works."""
 
     def __init__(self, what: str, pid: int, seconds: int) -> None:
-        program = shutil.which("py-spy")
-        if program is None:
-            raise NoProfiler(
-                "py-spy is not on the PATH: `pip install py-spy` somewhere, and add it"
-            )
         self.what = what
         self._lines = Path(tempfile.mkstemp(prefix="saga-bench-profile-")[1])
         options = ["--format", "raw", "--nonblocking", "--gil", "--rate", "200", "--pid", str(pid)]
         self._process = subprocess.Popen(
-            [program, "record", *options, "--duration", str(seconds), "--output", self._lines],
+            [PROFILER, "record", *options, "--duration", str(seconds), "--output", self._lines],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},

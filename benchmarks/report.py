@@ -8,7 +8,7 @@ from statistics import median
 from benchmarks.measure import Run
 
 _ROLES = ("api", "worker", "floor", "postgres", "redis")
-_WIDEST = 150
+_WIDEST = 250
 
 
 def table(runs: list[Run]) -> str:
@@ -58,17 +58,19 @@ def _details(name: str, runs: list[Run]) -> Iterable[str]:
         f" {each(lambda run: run.checks):.1f} checks of foreign keys,"
         f" {each(lambda run: run.wal_bytes):,.0f} bytes of WAL"
     )
-    if redis := runs[-1].redis:
+    if redis := _medians([run.redis for run in runs]):
         commands = ", ".join(f"{name} {number:.2f}" for name, number in _largest(redis))
         yield f"  Redis: {sum(redis.values()):.1f} commands ({commands})"
         yield f"  messages {redis.get('zadd', 0):.2f}, polls {each(lambda run: run.polls):.2f}"
-    beside = ", ".join(f"{k} {v:.2f} ms" for k, v in runs[-1].beside_ms.items())
-    yield f"  beside, not counted: {beside}; calibration {runs[-1].calibration_ms:.1f} ms"
-    memory = ", ".join(
-        f"{role} {runs[-1].pss_mb[role]:.0f} ({runs[-1].rss_mb[role]:.0f})"
-        for role in runs[-1].pss_mb
+    took = _medians([run.beside_ms for run in runs])
+    beside = ", ".join(f"{name} {value:.2f} ms" for name, value in took.items())
+    yield (
+        f"  beside, not counted: {beside};"
+        f" calibration {each(lambda run: run.calibration_ms):.1f} ms"
     )
-    yield f"  MB, PSS (RSS): {sum(runs[-1].pss_mb.values()):.0f} in all; {memory}"
+    pss, rss = (_medians([each.pss_mb for each in runs]), _medians([each.rss_mb for each in runs]))
+    memory = ", ".join(f"{role} {pss[role]:.0f} ({rss[role]:.0f})" for role in pss)
+    yield f"  MB, PSS (RSS): {sum(pss.values()):.0f} in all; {memory}"
     yield from (f"  PROBLEM: {problem}" for run in runs for problem in run.problems)
 
 
@@ -91,6 +93,12 @@ def _cpu(run: Run) -> float:
 
 def _median(runs: list[Run], what: Callable[[Run], float]) -> float:
     return median(what(run) for run in runs)
+
+
+def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    """By name; what a run does not have is 0 there."""
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: median(run.get(name, 0.0) for run in runs) for name in names}
 
 
 def _role(runs: list[Run], role: str) -> str:

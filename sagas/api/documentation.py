@@ -72,7 +72,9 @@ _REPLAYED = _header(
 _LOCATION = _header("Location", "The saga's address.", {**_TEXT, "format": "uri-reference"}, [201])
 _PREFER = _header(
     "Prefer",
-    "`wait=N` (RFC 7240): answer when the saga has ended, at most N seconds later.",
+    "`wait=N` (RFC 7240): answer when the saga has ended, at most N seconds later. Half of the "
+    "API's threads at most wait at once: beyond that the answer comes at once, without "
+    "`Preference-Applied`, and the client asks again.",
     {**_TEXT, "example": "wait=10"},
 )
 _APPLIED = _header("Preference-Applied", "How long was waited at most.", _TEXT, [200, 201, 202])

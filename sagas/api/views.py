@@ -63,7 +63,7 @@ class SagaViewSet(ViewSet):
         )
         # Relative to the host: only the client knows by which name it reached a gateway.
         headers = {"Location": reverse("saga-detail", kwargs={"saga_id": created.id})}
-        if wait:
+        if created.seen:
             headers["Preference-Applied"] = f"wait={wait}"
         if created.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -110,11 +110,11 @@ def _operate(operation: Operation, request: Request, saga_id: UUID) -> HttpRespo
     _, body = checked(OperationSerializer, request.data)
     wait = _wait(request)
     saga = services.OPERATIONS[operation](saga_id, actor=actor_of(request), reason=body["reason"])
-    if not wait:
+    seen = services.wait_until_ended(saga_id, wait) if wait else None
+    if seen is None:
         return _answer(saga, status=202)
-    saga = services.wait_until_ended(saga_id, wait)
-    status = 200 if services.has_ended(saga) else 202
-    return _answer(saga, status=status, headers={"Preference-Applied": f"wait={wait}"})
+    status = 200 if services.has_ended(seen) else 202
+    return _answer(seen, status=status, headers={"Preference-Applied": f"wait={wait}"})
 
 
 def _answer(saga: Saga, *, status: int, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -52,7 +52,8 @@ class Created:
     id: UUID
     replayed: bool
     seen: Saga | None = None
-    """As it was when its end had been waited for, or the time for that was over."""
+    """As it was when its end had been waited for, or the time for that was over; None if it was
+    not waited for."""
 
     @cached_property
     def saga(self) -> Saga:
@@ -133,7 +134,7 @@ def _begun(saga: Saga, begin: Callable[..., Loaded], wait: float, until: float) 
     if here:
         seen = get_saga(saga.id)
         left = max(0.0, until - time.monotonic())  # its calls may have taken all of it
-        return seen if has_ended(seen) else wait_until_ended(saga.id, left)
+        return seen if has_ended(seen) else wait_until_ended(saga.id, left) or seen
     # Listening before the saga is there: there is no end that could be missed.
     with listening(saga.id, wait) as hear:
         whole(begin)

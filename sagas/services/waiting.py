@@ -23,13 +23,15 @@ _LOOK_EVERY = 2.0
 """Seconds after which a waiter looks for itself: the message may be lost, the process ending."""
 
 
-def wait_until_ended(saga_id: UUID, seconds: float) -> Saga:
+def wait_until_ended(saga_id: UUID, seconds: float) -> Saga | None:
     """The saga as it was last seen: when it ended, or at the end of the time. Raises SagaNotFound.
 
-    No more than half of a process's threads wait at once; beyond that the answer comes at once.
+    None, at once, where this thread may not wait: no more than half of a process's do.
     """
     until = time.monotonic() + seconds
     with listening(saga_id, seconds) as hear:
+        if hear is None:
+            return None
         saga = get_saga(saga_id)
         return saga if has_ended(saga) else when_heard(saga, until, hear)
 
@@ -48,9 +50,9 @@ def listening(saga_id: UUID, seconds: float) -> Iterator[Hear | None]:
             yield hear
 
 
-def when_heard(saga: Saga, until: float, hear: Hear | None) -> Saga:
+def when_heard(saga: Saga, until: float, hear: Hear) -> Saga:
     """The saga, as it was last seen when it ended, or at that time of the monotonic clock."""
-    while hear is not None and not _stopping and (left := until - time.monotonic()) > 0:
+    while not _stopping and (left := until - time.monotonic()) > 0:
         hear(min(left, _LOOK_EVERY))
         saga = get_saga(saga.id)
         if has_ended(saga):
