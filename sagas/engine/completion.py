@@ -133,7 +133,7 @@ class RedisCompletion:
             self._ears.append(ear)
 
     def _ear(self, channel: str) -> Any:
-        """A subscriber of the channel."""
+        """A subscriber of the channel. Raises what Redis does, or TimeoutError."""
         while True:
             try:
                 ear = self._ears.pop()
@@ -149,14 +149,20 @@ class RedisCompletion:
 
 
 def _is_usable(ear: Any) -> bool:
-    """Whether it has heard all of the last time, and Redis is still there."""
+    """Whether it has heard all of the last time, and Redis is still there.
+
+    Raises TimeoutError when Redis says nothing: each other ear would wait for it as long.
+    """
     try:
         while ear.subscribed:
             if ear.get_message(timeout=1) is None:
-                return False
-        return not ear.connection.can_read(0)
+                break
+        else:
+            return not ear.connection.can_read(0)
     except _AWAY:
         return False
+    ear.close()
+    raise TimeoutError("Redis does not answer")
 
 
 def _hear(ear: Any, seconds: float) -> None:

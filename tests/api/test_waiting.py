@@ -125,6 +125,25 @@ def test_the_time_that_creating_and_driving_took_is_part_of_the_wait(
 
 
 @pytest.mark.django_db
+def test_a_saga_whose_end_nobody_could_wait_for_is_shown_as_one_commit_left_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Engine.create
+
+    def overtaken(self: Engine, saga: Saga, *args: Any, **kwargs: Any) -> Loaded:
+        created = create(self, saga, *args, **kwargs)
+        Saga.objects.filter(pk=saga.id).update(status="failed", due_at=None)
+        saga.steps.update(status="failed")
+        return created
+
+    monkeypatch.setattr(Engine, "create", overtaken)
+    monkeypatch.setattr(waiting, "_stopping", True)
+    answer = api.create({**PURCHASE, "execute": True}, Prefer="wait=9")
+    assert answer.json["status"] == "failed"
+    assert answer.json == api.saga(answer.json["id"])
+
+
+@pytest.mark.django_db
 def test_a_repeated_request_waits_too(api: Api, worker: Worker, silent: None, fault: Fault) -> None:
     fault("payment", step="process_payment", fault="delay", seconds=0.5)
     first, again = (

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import redis
 
+from sagas.engine.away import cache_away
 from sagas.engine.completion import LocalCompletion, RedisCompletion
 from tests.executors.test_redis_breaker import commands
 from tests.servers import Redis, start_redis
@@ -81,6 +85,25 @@ def test_a_redis_that_was_restarted_is_listened_to_anew(
     server.start()
     assert heard(completion)
     assert len(completion._ears) == 1
+
+
+def test_a_redis_that_hangs_holds_up_once_however_many_listened(
+    server: Redis, completion: RedisCompletion
+) -> None:
+    with ExitStack() as listening:
+        for _ in range(4):
+            listening.enter_context(completion.listening(uuid4()))
+        assert server.process is not None
+        os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with completion.listening(uuid4()), completion.listening(uuid4()):
+            assert time.monotonic() - started < 3
+        assert cache_away
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    cache_away.forget()
+    assert heard(completion)
 
 
 def test_without_redis_who_listens_only_waits(server: Redis, completion: RedisCompletion) -> None:
