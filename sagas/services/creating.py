@@ -138,9 +138,9 @@ def _begun(saga: Saga, begin: Callable[..., Loaded], wait: float, until: float) 
     # Listening before the saga is there: there is no end that could be missed.
     with listening(saga.id, wait) as hear:
         whole(begin)
-        seen = when_heard(saga, until, hear) if hear else None
+        last = when_heard(saga, until, hear) if hear else None
     # Not as it was inserted: others may have written it, and its steps, since.
-    return get_saga(saga.id) if seen is saga else seen
+    return get_saga(saga.id) if last is saga else last
 
 
 def validated(executor: SagaExecutor, data: Any) -> dict[str, Any]:
