@@ -66,6 +66,34 @@ def test_a_process_that_dies_leaves_its_numbers_to_the_next(deployment: Deployme
     assert instance.process.wait(30) == 0
 
 
+def test_an_instance_that_drives_sagas_answers_and_hands_them_back(deployment: Deployment) -> None:
+    service = deployment.service
+    instance = Instance(service, "instance-6", SAGA_API_DRIVES="on", SAGA_DRAIN_MS="0")
+    instance.wait_until_ready()
+    service.fault("payment", step="process_payment", fault="delay", seconds=2, times=1)
+    body = {"type": "purchase_saga", "data": PURCHASE, "execute": True}
+    with ThreadPoolExecutor(1) as pool:
+        url, headers = f"{instance.url}/api/v1/sagas", {"Prefer": "wait=50"}
+        waiting = pool.submit(requests.post, url, json=body, headers=headers, timeout=60)
+        eventually(lambda: bool(_paying(instance)), 15, "the payment is called")
+        instance.process.send_signal(signal.SIGTERM)
+        assert instance.process.wait(15) == 0
+        answer = waiting.result(timeout=1)
+    assert (answer.status_code, answer.json()["status"]) == (201, "in_progress")
+    saga_id = answer.json()["id"]
+    service.ends(saga_id, "completed")
+    kinds = [event["kind"] for event in service.get(f"/{saga_id}/events")]
+    assert (kinds.count("handed_back"), kinds.count("claimed")) == (1, 2), "a worker went on"
+    assert {step["attempts"] for step in service.get(f"/{saga_id}")["steps"]} == {1}
+    assert service.broken(saga_id) == []
+
+
+def _paying(instance: Instance) -> list[str]:
+    listed = requests.get(f"{instance.url}/api/v1/sagas?status=in_progress", timeout=10).json()
+    steps = (saga["current_step"] for saga in listed["results"])
+    return [step for step in steps if step == "process_payment"]
+
+
 def _is_replaced(instance: Instance, child: int) -> bool:
     return child not in children(instance.process.pid) and instance.ready()
 
