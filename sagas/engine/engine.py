@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from uuid import UUID
 
@@ -70,11 +70,7 @@ class Engine(Writer):
         if execute:
             move = move.then(definition, tr.Execute(), now)
         if execute and claim:
-            move = move.then(definition, tr.Claim(owner=self.owner, lease=self.lease), now)
-            # Nothing is acknowledged yet, so a crash in the saga's own code need not be counted:
-            # its first call can be built now, and recorded with all this.
-            drive = Drive(self, self.executor(work), lambda: False)
-            move, now = drive.with_start(move, now)
+            move, now = self._claimed(move, definition, now)
             saga.created_at = now
         store.insert(saga, definition, move.events, move.after, now, actor=actor, reason=reason)
         self.tell(
@@ -91,6 +87,15 @@ class Engine(Writer):
         )
         # By the clock of before: building the first call may have taken its time.
         return replace(work, state=move.after, started_at=saga.started_at)
+
+    def _claimed(self, move: Move, definition: Definition, now: datetime) -> tuple[Move, datetime]:
+        """The move with this process's claim and the start of the first call; and when.
+
+        Nothing is acknowledged yet, so a crash in the saga's own code need not be counted: its
+        first call can be built now, and recorded with all the rest.
+        """
+        move = move.then(definition, tr.Claim(owner=self.owner, lease=self.lease), now)
+        return Drive(self, self.executor(move.work), lambda: False).with_start(move, now)
 
     def command(
         self,

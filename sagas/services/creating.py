@@ -102,14 +102,8 @@ def create_saga(
         trace=trace.stored if trace is not None else "",
         created_at=now or selectors.database_now(),
     )
-    begin = partial(
-        runtime.engine().create,
-        saga,
-        executor.definition,
-        execute=execute,
-        actor=actor,
-        reason=reason,
-    )
+    create = partial(runtime.engine().create, saga, executor.definition)
+    begin = partial(create, execute=execute, actor=actor, reason=reason)
     try:
         return Created(id=saga.id, replayed=False, seen=_begun(saga, begin, wait, until))
     except IntegrityError:
@@ -122,8 +116,8 @@ def create_saga(
 
 
 def _replayed(saga_id: UUID, until: float) -> Created:
-    left = max(0.0, until - time.monotonic())
-    return Created(id=saga_id, replayed=True, seen=wait_until_ended(saga_id, left))
+    seen = wait_until_ended(saga_id, until - time.monotonic())
+    return Created(id=saga_id, replayed=True, seen=seen)
 
 
 def _begun(saga: Saga, begin: Callable[..., Loaded], wait: float, until: float) -> Saga | None:
@@ -133,7 +127,7 @@ def _begun(saga: Saga, begin: Callable[..., Loaded], wait: float, until: float) 
             drive_here(whole(partial(begin, claim=True)), until)
     if here:
         seen = get_saga(saga.id)
-        left = max(0.0, until - time.monotonic())  # its calls may have taken all of it
+        left = until - time.monotonic()  # its calls may have taken all of it
         return seen if has_ended(seen) else wait_until_ended(saga.id, left) or seen
     # Listening before the saga is there: there is no end that could be missed.
     with listening(saga.id, wait) as hear:

@@ -38,8 +38,9 @@ def wait_until_ended(saga_id: UUID, seconds: float) -> Saga | None:
 
 @contextmanager
 def listening(saga_id: UUID, seconds: float) -> Iterator[Hear | None]:
-    """What hears of the saga's end from now on; None if this thread may not wait for it."""
-    if not seconds:
+    """What hears of the saga's end from now on; None if this thread may not wait for it, or if
+    there is no time left to."""
+    if seconds <= 0:
         yield None
         return
     with place() as free:
